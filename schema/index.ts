@@ -1,0 +1,6 @@
+export * from "./audit.ts";
+export * from "./hosts.ts";
+export * from "./identity.ts";
+export * from "./sandboxes.ts";
+export * from "./sessions.ts";
+export * from "./workspaces.ts";

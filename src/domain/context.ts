@@ -1,0 +1,40 @@
+import type { BatchItem } from "drizzle-orm/batch";
+import type { DrizzleD1Database } from "drizzle-orm/d1";
+import type { Actor } from "#domain/actor";
+import type { HostPort } from "#domain/host/ports";
+import type { ModelCatalog } from "#domain/model/ports";
+import type { PrincipalPort } from "#domain/principal/ports";
+import type { SandboxPort } from "#domain/sandbox/ports";
+import type { SessionPort } from "#domain/session/ports";
+import type { IdKind } from "#kernel/id";
+import type { Log } from "#kernel/log";
+
+export { type Actor, demand, type Permission } from "#domain/actor";
+
+export type Db = DrizzleD1Database<Record<string, never>>;
+/** A write that was built and not yet run. */
+export type Statement = BatchItem<"sqlite">;
+
+/** What the domain needs from the platform. Each port is implemented in `platform/`; tests may pass a fake. */
+export type Ports = {
+  sessions: SessionPort;
+  sandboxes: SandboxPort;
+  hosts: HostPort;
+  principals: PrincipalPort;
+  models: ModelCatalog;
+};
+
+/** Everything a verb may use; built once per request, job or object call. Clock and ids come from here. */
+export type Ctx = Ports & {
+  actor: Actor;
+  db: Db;
+  requestId: string;
+  log: Log;
+  now(): number;
+  newId(kind: IdKind): string;
+};
+
+/** Writes a change with its audit and event rows in one atomic batch; D1 has no interactive transaction. */
+export async function commit(db: Db, first: Statement, ...rest: Statement[]): Promise<void> {
+  await db.batch([first, ...rest]);
+}

@@ -1,0 +1,74 @@
+import type { SandboxStatus } from "#domain/sandbox/status";
+import type { Result } from "#kernel/fault";
+import type { ExecRequest, ExecResult, FILE_SORTS, FileList, FileStat, GlobResult } from "#protocol/supervisor";
+
+/** What a sandbox's object knows of it; written once, when the sandbox is created. */
+export type SandboxSpec = {
+  id: string;
+  teamId: string;
+  vcpus: number;
+  memoryMb: number;
+  diskSizeMb: number;
+  timeoutSec: number;
+};
+
+export type SandboxView = { status: SandboxStatus; reason: string | null; hostId: string | null; generation: number };
+
+/** How to reach a running sandbox: where its host is, and a short-lived token for this sandbox and generation. */
+export type SandboxRoute = { address: string; token: string; expiresAt: number; generation: number };
+
+/** One sandbox's object: lifecycle and placement. Calls name the caller's team, like a session's. */
+export interface SandboxHandle {
+  adopt(spec: SandboxSpec): Promise<void>;
+  get(teamId: string): Promise<Result<SandboxView>>;
+  /** Starts the sandbox and answers when it runs or has failed. */
+  start(teamId: string): Promise<Result<SandboxView>>;
+  stop(teamId: string): Promise<Result<SandboxView>>;
+  /** Stops it and deletes its files. Safe to repeat. */
+  destroy(teamId: string): Promise<Result<SandboxView>>;
+  /**
+   * The route to a running sandbox. One that was never started, or whose host lost it (`lost` names the generation the
+   * caller could not reach), is started first; a stopped one is refused with `sandbox_not_running`.
+   */
+  route(teamId: string, lost?: number): Promise<Result<SandboxRoute>>;
+  nudge(): Promise<void>;
+}
+
+/**
+ * The inside of a running sandbox. Failures are thrown `Fault`s: those of the file system, `host_lost` when the
+ * connection broke, `timeout`, `sandbox_not_running`. Paths may be relative to the workspace root.
+ */
+export interface SandboxLink {
+  exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecResult>;
+  /** Answers when the command's whole process tree is dead; a command that is not known counts as dead. */
+  kill(execId: string): Promise<void>;
+  stat(path: string): Promise<FileStat>;
+  list(
+    path: string,
+    page: { sortBy: (typeof FILE_SORTS)[number]; order: "asc" | "desc"; offset: number; limit: number },
+  ): Promise<FileList>;
+  read(path: string, maxBytes?: number): Promise<{ stat: FileStat; body: ReadableStream<Uint8Array> }>;
+  write(
+    path: string,
+    body: ReadableStream<Uint8Array> | Uint8Array | string,
+    options: { overwrite: boolean; ifMatch?: string | undefined; mtimeMs?: number | undefined },
+  ): Promise<FileStat>;
+  mkdir(path: string, parents: boolean): Promise<FileStat>;
+  move(source: string, target: string, overwrite: boolean): Promise<FileStat>;
+  remove(path: string, recursive: boolean): Promise<{ kind: "file" | "directory" }>;
+  glob(pattern: string, path: string, limit: number): Promise<GlobResult>;
+}
+
+export type SandboxPort = {
+  sandbox(id: string): SandboxHandle;
+  /** A link that finds its route by itself and asks anew when a host has changed. */
+  link(teamId: string, sandboxId: string): SandboxLink;
+};
+
+/** A machine that runs sandboxes; the host agent and the container backend both implement it. */
+export interface SandboxBackend {
+  /** Starts the sandbox unless it runs; safe to repeat for one generation. */
+  start(spec: SandboxSpec, generation: number): Promise<Result<{ address: string; unenforced: string[] }>>;
+  /** Answers when nothing of the sandbox runs any more. */
+  stop(sandboxId: string, generation: number, files: "keep" | "wipe"): Promise<Result<null>>;
+}

@@ -1,0 +1,67 @@
+import { z } from "zod";
+
+/**
+ * Version 1 of the HTTP interface of a host agent. Every call but `GET /v1/health` carries
+ * `Authorization: Bearer JWT`, signed by the control plane (EdDSA, at most a minute old):
+ * `iss` "longshore", `aud` the host's id, `sub` the sandbox's id, `gen` its lease generation, `act` what it allows.
+ *
+ *   GET    /v1/health                          200 AgentHealth
+ *   PUT    /v1/sandboxes/{id}                  200 AgentSandbox: starts it unless it runs already (act "lifecycle")
+ *   GET    /v1/sandboxes/{id}                  200 AgentSandbox (either act)
+ *   DELETE /v1/sandboxes/{id}?files=keep|wipe  204 when nothing of it runs any more (act "lifecycle")
+ *   *      /v1/sandboxes/{id}/supervisor/...   the rest of the path is passed to the supervisor inside (act "use")
+ *
+ * Failures are `{ error: { code, message } }` with an `AgentErrorCode`. A generation below the newest one seen for a
+ * sandbox is refused with `stale_generation`.
+ */
+export const AGENT_ERROR_CODES = [
+  "unauthorized",
+  "invalid",
+  "not_found",
+  "sandbox_not_running",
+  "stale_generation",
+  "start_failed",
+  "sandbox_lost",
+  "internal",
+] as const;
+export type AgentErrorCode = (typeof AGENT_ERROR_CODES)[number];
+export const AgentError = z.object({
+  error: z.object({ code: z.enum(AGENT_ERROR_CODES).catch("internal"), message: z.string() }),
+});
+
+export const AGENT_ACTS = ["lifecycle", "use"] as const;
+export type AgentAct = (typeof AGENT_ACTS)[number];
+
+export const SandboxLimits = z.object({
+  vcpus: z.number().positive(),
+  memoryMb: z.int().positive(),
+  diskMb: z.int().positive(),
+  pids: z.int().positive(),
+});
+export type SandboxLimits = z.infer<typeof SandboxLimits>;
+
+export const StartSandbox = z.object({ limits: SandboxLimits });
+export type StartSandbox = z.infer<typeof StartSandbox>;
+
+/** `lost` lists limits and protections this machine cannot enforce, in words for people. */
+export const AgentSandbox = z.object({
+  id: z.string(),
+  generation: z.int(),
+  status: z.enum(["running", "stopped"]),
+  bootMs: z.number().nullable(),
+  unenforced: z.array(z.string()),
+});
+export type AgentSandbox = z.infer<typeof AgentSandbox>;
+
+export const AgentHealth = z.object({
+  ok: z.literal(true),
+  hostId: z.string().nullable(),
+  version: z.string(),
+  isolation: z.enum(["bubblewrap", "none"]),
+  unenforced: z.array(z.string()),
+  sandboxes: z.int(),
+});
+export type AgentHealth = z.infer<typeof AgentHealth>;
+
+/** Issuer of the control plane's tokens. */
+export const CONTROL_ISSUER = "longshore";

@@ -1,0 +1,31 @@
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+const node = (name: string, testTimeout: number) => ({
+  test: { name, include: [`test/${name}/**/*.test.ts`], environment: "node" as const, testTimeout },
+});
+
+export default defineConfig(async () => ({
+  test: {
+    projects: [
+      node("unit", 20_000),
+      { ...node("host", 60_000), test: { ...node("host", 60_000).test, fileParallelism: false } },
+      { ...node("e2e", 180_000), test: { ...node("e2e", 180_000).test, fileParallelism: false } },
+      {
+        plugins: [
+          cloudflareTest({
+            remoteBindings: false,
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations"), LOG_LEVEL: "error" } },
+          }),
+        ],
+        test: {
+          name: "worker",
+          include: ["test/worker/**/*.test.ts"],
+          setupFiles: ["./test/support/worker/setup.ts"],
+          testTimeout: 30_000,
+        },
+      },
+    ],
+  },
+}));
