@@ -1,0 +1,9 @@
+/** Waits for Ctrl-C or a polite kill, then stops what was started; a second Ctrl-C does not wait. */
+export async function untilStopped(stop: () => Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  });
+  process.once("SIGINT", () => process.exit(130));
+  console.log("\nStopping …");
+  await stop();
+}
