@@ -11,7 +11,7 @@ export function audit(
   subjectId: string,
   metadata: Record<string, unknown> = {},
 ): Statement {
-  return ctx.db.insert(auditEntries).values({
+  const entry = {
     id: ctx.newId("audit"),
     teamId: ctx.actor.teamId,
     actorKind: ctx.actor.kind,
@@ -23,5 +23,7 @@ export function audit(
     requestId: ctx.requestId,
     metadata,
     createdAt: ctx.now(),
-  });
+  };
+  // A repeat under one Idempotency-Key derives the same id; the change is then already noted.
+  return ctx.db.insert(auditEntries).values(entry).onConflictDoNothing();
 }

@@ -1,0 +1,66 @@
+import type { Role } from "#domain/actor";
+import { audit } from "#domain/audit/audit";
+import { type Actor, type Ctx, commit, demand } from "#domain/context";
+import { ANONYMOUS_PRINCIPAL, ANONYMOUS_SECRET } from "#domain/principal/api-key";
+import { issueApiKey } from "#domain/principal/issue-api-key";
+import { findOwner, insertMembership, insertTeam, insertUser } from "#domain/principal/repo";
+import { sha256 } from "#kernel/digest";
+import { Fault } from "#kernel/fault";
+
+const OWNER: Role = "owner";
+
+export type Owner = { userId: string; teamId: string; apiKeyId: string; apiKey: string };
+
+/**
+ * Sets a fresh deployment up: the first user, a platform administrator, with a team and an API key. Repeating it for
+ * the same e-mail issues another key; another e-mail is refused with `conflict`. The first team is also the one that
+ * callers without a credential act in, where they are let in at all.
+ */
+export async function createOwner(ctx: Ctx, input: { email: string; teamName: string }): Promise<Owner> {
+  demand(ctx.actor, "platform:setup");
+  const email = input.email.normalize("NFC").toLowerCase();
+  const owner = (await findOwner(ctx.db)) ?? (await insertOwner(ctx, email, input.teamName));
+  if (owner.email !== email) throw new Fault("conflict", "this deployment already has an owner");
+  const { userId, teamId } = owner;
+  await admitAnonymous(ctx, teamId);
+  const scoped = { ...ctx, actor: { ...ctx.actor, teamId } };
+  const issued = await issueApiKey(scoped, { teamId, userId, role: OWNER, platformAdmin: true, name: "set-up" });
+  return { userId, teamId, apiKeyId: issued.id, apiKey: issued.key };
+}
+
+async function insertOwner(ctx: Ctx, email: string, teamName: string) {
+  const [userId, teamId, at] = [ctx.newId("user"), ctx.newId("team"), ctx.now()];
+  const scoped = { ...ctx, actor: { ...ctx.actor, teamId } };
+  const times = { createdAt: at, updatedAt: at };
+  try {
+    await commit(
+      ctx.db,
+      insertUser(ctx.db, { id: userId, email, status: "active", isPlatformAdmin: true, ...times }),
+      insertTeam(ctx.db, { id: teamId, name: teamName, slug: teamId.replace("_", "-"), ...times }),
+      insertMembership(ctx.db, { teamId, userId, role: OWNER, createdAt: at }),
+      audit(scoped, "user.created", userId),
+      audit(scoped, "team.created", teamId),
+    );
+  } catch (error) {
+    const winner = await findOwner(ctx.db);
+    if (winner) return winner;
+    throw error;
+  }
+  return { userId, email, teamId };
+}
+
+async function admitAnonymous(ctx: Ctx, teamId: string): Promise<void> {
+  const actor: Actor = {
+    kind: "anonymous",
+    id: ANONYMOUS_PRINCIPAL,
+    teamId,
+    userId: null,
+    role: "member",
+    platformAdmin: false,
+    credentialId: null,
+    subject: "standalone:anonymous",
+  };
+  await ctx.principals
+    .principal(ANONYMOUS_PRINCIPAL)
+    .enrol({ id: ANONYMOUS_PRINCIPAL, secretHash: await sha256(ANONYMOUS_SECRET), actor, expiresAt: null });
+}

@@ -1,0 +1,83 @@
+import { Fault } from "#kernel/fault";
+
+const MAX_JSON_DEPTH = 100;
+const LONE_SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
+
+/** Reads and parses a JSON body; throws `unsupported_media_type`, `too_large` or `invalid`. */
+export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
+  const media = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  if (media !== "application/json") {
+    throw new Fault("unsupported_media_type", "the content type of the body must be application/json");
+  }
+  return parseJson(await readText(request, limitBytes));
+}
+
+/** Demands the media type of raw uploads. */
+export function demandOctets(request: Request): void {
+  const media = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+  if (media !== "application/octet-stream") {
+    throw new Fault("unsupported_media_type", "the content type of the body must be application/octet-stream");
+  }
+}
+
+async function readText(request: Request, limitBytes: number): Promise<string> {
+  const tooLarge = () => new Fault("too_large", `the body is larger than ${limitBytes} bytes`);
+  if (Number(request.headers.get("content-length") ?? 0) > limitBytes) throw tooLarge();
+  if (!request.body) return "";
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
+    size += chunk.byteLength;
+    if (size > limitBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw new Fault("invalid", "the body is not valid UTF-8");
+  }
+}
+
+/** Parses JSON from a stranger: bounded depth, because later steps walk it recursively, and well-formed text only. */
+export function parseJson(text: string): unknown {
+  if (text.trim() === "") throw new Fault("invalid", "a JSON body is required");
+  if (depthOf(text) > MAX_JSON_DEPTH) throw new Fault("invalid", `the body nests deeper than ${MAX_JSON_DEPTH} levels`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Fault("invalid", "the body is not valid JSON");
+  }
+  if (LONE_SURROGATE_ESCAPE.test(text) && !JSON.stringify(value, wellFormed)) throw notWellFormed();
+  return value;
+}
+
+const notWellFormed = () => new Fault("invalid", "the body holds text that is not well-formed Unicode");
+
+function wellFormed(key: string, value: unknown): unknown {
+  if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) throw notWellFormed();
+  return value;
+}
+
+/** Deepest nesting of brackets outside strings; one pass over the text. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (inString) {
+      if (c === 92) i++;
+      else if (c === 34) inString = false;
+    } else if (c === 34) inString = true;
+    else if (c === 123 || c === 91) deepest = Math.max(deepest, ++depth);
+    else if (c === 125 || c === 93) depth--;
+  }
+  return deepest;
+}

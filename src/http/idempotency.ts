@@ -1,0 +1,64 @@
+import type { Ctx } from "#domain/context";
+import type { IdempotencyAnswer } from "#domain/principal/ports";
+import { sha256 } from "#kernel/digest";
+import { FAULTS, Fault, unwrap } from "#kernel/fault";
+import { type IdKind, makeId } from "#kernel/id";
+import { canonicalJson, type JsonObject } from "#kernel/json";
+
+const SANE_KEY = /^[\x21-\x7e]{1,255}$/;
+const SEED_WORDS = 4;
+
+/** The `Idempotency-Key` of a request; throws `invalid` for one that is empty, long, or not printable ASCII. */
+export function idempotencyKeyOf(request: Request): string | null {
+  const key = request.headers.get("idempotency-key");
+  if (key !== null && !SANE_KEY.test(key)) {
+    throw new Fault("invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces");
+  }
+  return key;
+}
+
+/** What two requests must share to count as the same one. */
+export const fingerprintOf = (body: unknown): Promise<string> => sha256(canonicalJson(body));
+
+type Work = (ctx: Ctx) => Promise<{ status: number; body: unknown }>;
+
+/**
+ * Does `work` at most once per caller and key. `scope` is the method and path. A repeat with the same body gets the
+ * stored answer; after a crash between effect and stored answer it does the work again at the same time and with the
+ * same ids, which makes the same rows.
+ */
+export async function once(
+  ctx: Ctx,
+  request: { key: string; scope: string; body: unknown },
+  work: Work,
+): Promise<{ status: number; body: unknown; replayed: boolean }> {
+  const principal = ctx.principals.principal(ctx.actor.id);
+  const key = await sha256([ctx.actor.teamId, request.scope, request.key].join("\n"));
+  const claim = unwrap(await principal.claim(key, await fingerprintOf(request.body)));
+  if (claim.state === "answered") return { ...claim.answer, replayed: true };
+  const { seed, at } = claim;
+  try {
+    const { status, body } = await work({ ...ctx, now: () => at, newId: idsFrom(seed, at) });
+    await principal.settle(key, { status, body: (body ?? null) as JsonObject | null } satisfies IdempotencyAnswer);
+    return { status, body, replayed: false };
+  } catch (error) {
+    const refused = error instanceof Fault && FAULTS[error.code].status < 500;
+    await principal.release(key, refused ? "none" : "unknown");
+    throw error;
+  }
+}
+
+/** The same sequence of ids for the same seed (sfc32 over its four words); as unguessable as the seed. */
+export function idsFrom(seed: string, at: number): (kind: IdKind) => string {
+  const words = Array.from({ length: SEED_WORDS }, (_, i) => Number.parseInt(seed.slice(i * 8, i * 8 + 8), 16) | 0);
+  let [a = 0, b = 0, c = 0, counter = 0] = words;
+  const nextByte = () => {
+    const sum = (a + b + counter++) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + sum;
+    return (sum >>> 24) & 0xff;
+  };
+  for (let i = 0; i < 12; i++) nextByte();
+  return (kind) => makeId(kind, at, Uint8Array.from({ length: 10 }, nextByte));
+}

@@ -1,0 +1,18 @@
+const LOOPBACK_ADDRESS = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1|::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/i;
+
+const isLoopbackName = (hostname: string) =>
+  hostname === "localhost" || LOOPBACK_ADDRESS.test(hostname.replace(/^\[|\]$/g, ""));
+
+/**
+ * True for a request from this machine: addressed to a loopback name, from a loopback address where the platform tells
+ * it, and not sent by a web page of another origin. It holds only on a server that listens on loopback alone, because
+ * both the name and the address can be claimed by a caller that reaches it from elsewhere. X-Forwarded-For is ignored.
+ */
+export function isFromLoopback(request: Request): boolean {
+  const peer = request.headers.get("cf-connecting-ip");
+  if (!isLoopbackName(new URL(request.url).hostname)) return false;
+  if (peer !== null && !LOOPBACK_ADDRESS.test(peer)) return false;
+  if (request.headers.get("sec-fetch-site") === "cross-site") return false;
+  const origin = request.headers.get("origin");
+  return origin === null || (URL.canParse(origin) && isLoopbackName(new URL(origin).hostname));
+}

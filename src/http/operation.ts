@@ -1,0 +1,98 @@
+import { z } from "zod";
+import type { Ctx, Permission } from "#domain/context";
+import type { FaultCode } from "#kernel/fault";
+
+export const OCTETS = "application/octet-stream";
+export const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
+
+/** What an operation may look at beside its parsed input. */
+export type RawRequest = {
+  header(name: string): string | undefined;
+  /** The body of an operation that takes `OCTETS`, unread; an empty stream when none was sent. */
+  stream(): ReadableStream<Uint8Array>;
+  /** Aborted when the client is gone, where the platform tells. */
+  signal: AbortSignal;
+};
+
+/** An answer with another status than the operation's usual one; the status must be declared in `also`. */
+export class Reply<T> {
+  readonly status: number;
+  readonly body: T;
+  constructor(status: number, body: T) {
+    this.status = status;
+    this.body = body;
+  }
+}
+
+type SuccessStatus = 200 | 201 | 202 | 204;
+type Returns<R extends z.ZodType> = {
+  status: SuccessStatus;
+  schema: R;
+  /** Media type of an answer that is not JSON; `run` then returns a `Response`. */
+  media?: string;
+  description?: string;
+};
+
+type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType> = {
+  /** Operation id, unique in its surface. */
+  id: string;
+  method: "get" | "post" | "put" | "patch" | "delete";
+  /** Path as served, parameters in braces. */
+  path: string;
+  tag: string;
+  summary: string;
+  description?: string;
+  /** What the caller must hold; null makes the operation public. */
+  permission: Permission | null;
+  params: P;
+  query: Q;
+  body: B;
+  /** Takes raw bytes instead of a JSON body; they are streamed and have no limit here. */
+  octets: boolean;
+  bodyLimitBytes: number;
+  /** True when an `Idempotency-Key` makes the operation repeatable (`http/idempotency`). */
+  creates: boolean;
+  returns: Returns<R>;
+  /** Further statuses with the same schema. */
+  also: readonly { status: number; description: string }[];
+  faults: readonly FaultCode[];
+  run: (
+    ctx: Ctx,
+    input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; raw: RawRequest },
+  ) => Promise<z.input<R> | Reply<z.input<R>> | Response>;
+};
+
+/** One endpoint as data. Its generics are erased here, so that hundreds cost the type checker nothing together. */
+export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, "run"> & {
+  run: (ctx: Ctx, input: never) => Promise<unknown>;
+};
+
+const nothing = z.object({});
+type Defaults = "params" | "query" | "body" | "octets" | "bodyLimitBytes" | "creates" | "also";
+
+/**
+ * Describes an endpoint. Router, OpenAPI document, permission table and contract tests all read the same value.
+ * Fields that a schema does not name are dropped, in bodies as in answers.
+ */
+export function operation<
+  R extends z.ZodType,
+  P extends z.ZodType = typeof nothing,
+  Q extends z.ZodType = typeof nothing,
+  B extends z.ZodType = z.ZodUndefined,
+>(spec: Omit<Spec<P, Q, B, R>, Defaults> & Partial<Pick<Spec<P, Q, B, R>, Defaults>>): Operation {
+  const defaults = {
+    params: nothing,
+    query: nothing,
+    body: z.undefined(),
+    octets: false,
+    bodyLimitBytes: JSON_BODY_LIMIT_BYTES,
+    creates: false,
+    also: [],
+  };
+  return { ...defaults, ...spec } as unknown as Operation;
+}
+
+/** No answer body. */
+export const Empty = z.undefined();
+
+export const takesJson = (op: Operation): boolean => !(op.body instanceof z.ZodUndefined);
