@@ -41,7 +41,7 @@ export function buildContext(input: {
   const spoken = withoutCutAnswer(input.history, input.runId);
   const system = [input.system, ...systemTexts(spoken)].filter(Boolean).join("\n\n");
   const rounds = toRounds(spoken);
-  const kept = fit(rounds, input.budgetChars - system.length);
+  const kept = keepNewest(rounds, input.budgetChars - system.length);
   return {
     system: kept.length < rounds.length ? `${system}\n\n${SHORTENED}` : system,
     messages: kept.flatMap((round) => round.messages),
@@ -111,7 +111,7 @@ function charsOf(part: Part): number {
   return JSON.stringify(part).length;
 }
 
-function fit(rounds: readonly Round[], budget: number): readonly Round[] {
+function keepNewest(rounds: readonly Round[], budget: number): readonly Round[] {
   const turns = rounds.flatMap((round, i) => (round.startsTurn || i === 0 ? [i] : []));
   for (const start of turns) {
     const kept = rounds.slice(start);
