@@ -1,3 +1,229 @@
 import { DurableObject } from "cloudflare:workers";
+import { drizzle } from "drizzle-orm/d1";
+import {
+  type DirectoryEffect,
+  type DriverEffect,
+  isCold,
+  isMoving,
+  type SandboxEvent,
+  type SandboxState,
+  step,
+} from "#domain/sandbox/machine";
+import type { SandboxHandle, SandboxRoute, SandboxSpec, SandboxView } from "#domain/sandbox/ports";
+import { findSandbox, publishSandbox, specOf } from "#domain/sandbox/repo";
+import { ok, type Result, refuse } from "#kernel/fault";
+import { createLog } from "#kernel/log";
+import { MINUTE } from "#kernel/time";
+import { migrate } from "#objects/kit/migrate";
+import { Outbox } from "#objects/kit/outbox";
+import { recordChange } from "#objects/kit/record";
+import { SandboxDriver } from "#objects/sandbox/driver";
+import { SANDBOX_MIGRATIONS, SandboxStore } from "#objects/sandbox/store";
+import { signControlToken } from "#platform/sandbox/control-token";
 
-export class SandboxObject extends DurableObject<Env> {}
+const RETRY_MS = 5_000;
+/** How often activity is written down while a sandbox is in use. */
+const ACTIVITY_EVERY_MS = MINUTE;
+
+/** Shell around one sandbox's machine: load, step, persist, then perform effects. It holds no rules. */
+export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
+  readonly #store = new SandboxStore(this.ctx.storage);
+  readonly #directory = new Outbox<DirectoryEffect>(this.ctx.storage, "directory", (e, seq) => this.#publish(e, seq));
+  readonly #drivers = new Outbox<DriverEffect>(this.ctx.storage, "drivers", (effect) => this.#driver.perform(effect));
+  readonly #driver = new SandboxDriver(this.env, {
+    spec: () => this.#store.spec,
+    state: () => this.#store.state,
+    send: (event) => this.#send(event),
+    until: (done) => this.#until(done),
+  });
+  #waiting = new Set<() => void>();
+  #checking: Promise<void> | undefined;
+  #route: Promise<SandboxRoute> | undefined;
+  #routeFreshUntil = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    migrate(ctx.storage, SANDBOX_MIGRATIONS);
+    this.#store.load();
+    this.#arm();
+  }
+
+  async adopt(spec: SandboxSpec): Promise<void> {
+    this.#store.adopt(spec);
+  }
+
+  async get(teamId: string): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? ok(this.#view());
+  }
+
+  async start(teamId: string): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#start();
+  }
+
+  async stop(teamId: string): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#stop("keep");
+  }
+
+  async destroy(teamId: string): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#stop("wipe");
+  }
+
+  async route(teamId: string, lost?: number): Promise<Result<SandboxRoute>> {
+    const unknown = this.#store.spec?.teamId === teamId ? undefined : await this.#unknown(teamId);
+    if (unknown) return unknown;
+    if (lost !== undefined && lost === this.#store.state.generation) await this.#check();
+    const { state } = this.#store;
+    if (state.status !== "running") {
+      if (!isCold(state) && state.status !== "starting") {
+        return refuse("sandbox_not_running", `the sandbox is ${state.status}`);
+      }
+      const started = await this.#start();
+      if (!started.ok) return started;
+    }
+    return ok(await this.#currentRoute());
+  }
+
+  async nudge(): Promise<void> {
+    if (!this.#store.spec) return;
+    this.#send({ type: "tick" });
+    const { status } = this.#store.state;
+    if (status === "running" || status === "missing") await this.#check();
+    await this.#drain();
+  }
+
+  /** The platform stops calling after some failures, so nothing escapes and the alarm is always set again (R9). */
+  override async alarm(): Promise<void> {
+    try {
+      if (this.#store.spec) this.#send({ type: "tick" });
+      await this.#drain();
+    } catch (error) {
+      createLog(this.env.LOG_LEVEL).error("sandbox alarm failed", { sandboxId: this.#store.spec?.id, error });
+      await this.ctx.storage.setAlarm(Date.now() + RETRY_MS);
+    }
+  }
+
+  /** Undefined when this is the team's sandbox; an object that was not told yet reads its row. */
+  async #unknown(teamId: string): Promise<Extract<Result<never>, { ok: false }> | undefined> {
+    if (!this.#store.spec) {
+      const row = await findSandbox(drizzle(this.env.DB), teamId, this.ctx.id.name ?? "");
+      if (row) this.#store.adopt(specOf(row));
+    }
+    return this.#store.spec?.teamId === teamId ? undefined : refuse("sandbox_not_found", "sandbox not found");
+  }
+
+  async #start(): Promise<Result<SandboxView>> {
+    const started = this.#send({ type: "start" });
+    if (!started.ok) return started;
+    await this.#until((state) => state.status !== "starting");
+    const { status, fault, reason } = this.#store.state;
+    if (status === "running") return ok(this.#view());
+    return refuse(fault ?? "sandbox_not_running", reason ?? `the sandbox is ${status}`);
+  }
+
+  #stop(files: "keep" | "wipe"): Result<SandboxView> {
+    const stopped = this.#send({ type: "stop", files });
+    return stopped.ok ? ok(this.#view()) : stopped;
+  }
+
+  /** Asks the host whether the sandbox still runs there; callers that come meanwhile share the answer. */
+  #check(): Promise<void> {
+    this.#checking ??= this.#driver.check().finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
+  }
+
+  #send(event: SandboxEvent): Result<SandboxState> {
+    const stepped = step(this.#store.state, event, Date.now());
+    if (!stepped.ok) return stepped;
+    const { state, effects } = stepped.value;
+    if (effects.length === 0) return ok(state);
+    this.ctx.storage.transactionSync(() => {
+      this.#store.save(state);
+      for (const effect of effects) {
+        if (effect.type === "boot" || effect.type === "halt") this.#drivers.add([effect]);
+        else this.#directory.add([effect]);
+      }
+    });
+    this.#store.state = state;
+    this.#route = undefined;
+    for (const look of this.#waiting) look();
+    this.#arm();
+    this.ctx.waitUntil(this.#drain());
+    return ok(state);
+  }
+
+  /** Answers once the state is as asked for. Every state that is `starting` or `stopping` has a deadline, so it ends. */
+  async #until(done: (state: SandboxState) => boolean): Promise<void> {
+    if (done(this.#store.state)) return;
+    await new Promise<void>((resolve) => {
+      const look = () => {
+        if (!done(this.#store.state)) return;
+        this.#waiting.delete(look);
+        resolve();
+      };
+      this.#waiting.add(look);
+    });
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.all([this.#directory.drain(), this.#drivers.drain()]);
+    this.#arm();
+  }
+
+  #arm(): void {
+    const { state } = this.#store;
+    const due = [isMoving(state) ? state.deadline : null, this.#directory.due(), this.#drivers.due()];
+    const next = Math.min(...due.filter((at) => at !== null));
+    if (Number.isFinite(next)) this.ctx.waitUntil(this.ctx.storage.setAlarm(next));
+  }
+
+  async #publish(effect: DirectoryEffect, seq: number): Promise<void> {
+    const { spec, state } = this.#store;
+    if (!spec) return;
+    const db = drizzle(this.env.DB);
+    if (effect.type === "record") {
+      const metadata = effect.reason === null ? {} : { reason: effect.reason };
+      const { action, at } = effect;
+      return recordChange(db, String(seq), { teamId: spec.teamId, action, subjectId: spec.id, at, metadata });
+    }
+    const { status, reason, hostId, startedAt } = state;
+    const { lastActiveAt } = this.#store;
+    const patch = { status, statusReason: reason, hostId, startedAt, lastActiveAt, updatedAt: Date.now() };
+    await publishSandbox(db, spec.id, patch);
+  }
+
+  /** Signing is shared by everyone who asks within half the token's life, and nothing else is awaited. */
+  #currentRoute(): Promise<SandboxRoute> {
+    const now = Date.now();
+    this.#noteActivity(now);
+    if (this.#route && now < this.#routeFreshUntil) return this.#route;
+    const { state, spec } = this.#store;
+    const subject = { hostId: state.hostId ?? "", sandboxId: spec?.id ?? "", generation: state.generation };
+    const route = signControlToken(this.env, subject, "use").then(({ token, expiresAt }) => {
+      this.#routeFreshUntil = now + (expiresAt - now) / 2;
+      return { address: state.address ?? "", token, expiresAt, generation: state.generation };
+    });
+    route.catch(() => {
+      if (this.#route === route) this.#route = undefined;
+    });
+    this.#routeFreshUntil = Number.POSITIVE_INFINITY;
+    this.#route = route;
+    return route;
+  }
+
+  #noteActivity(now: number): void {
+    const { lastActiveAt } = this.#store;
+    if (lastActiveAt !== null && now - lastActiveAt < ACTIVITY_EVERY_MS) return;
+    this.ctx.storage.transactionSync(() => {
+      this.#store.noteActivity(now);
+      this.#directory.add([{ type: "publish" }]);
+    });
+    this.ctx.waitUntil(this.#drain());
+  }
+
+  #view(): SandboxView {
+    const { status, reason, hostId, generation } = this.#store.state;
+    return { status, reason, hostId, generation };
+  }
+}

@@ -1,13 +1,38 @@
 import type { Result } from "#kernel/fault";
+import type { JsonObject } from "#kernel/json";
 
-/** Liveness of one host. */
+/** The next refresh token of a host, known by its SHA-256 alone. */
+export type RefreshGrant = { tokenHash: string; expiresAt: number };
+
+/** Liveness and credentials of one host. Families number registrations: tokens of an older one are worth nothing. */
 export interface HostHandle {
   /** Stores the hash of the one-time registration token; an earlier token stops working. */
   invite(input: { hostId: string; tokenHash: string; expiresAt: number }): Promise<void>;
-  /** Takes the registration token, once; `unauthenticated` when it is wrong, used or expired. */
-  redeem(tokenHash: string): Promise<Result<null>>;
-  /** Notes a sign of life and arms the alarm that marks the host unreachable. */
+  /** Takes the registration token, once, and begins a family; `unauthenticated` when it is wrong, used or expired. */
+  redeem(tokenHash: string, next: RefreshGrant): Promise<Result<{ family: number }>>;
+  /**
+   * Exchanges the current refresh token for the next one; `unauthenticated` otherwise. A token that was exchanged
+   * before ends its family, and the refusal says so with `details.reused`.
+   */
+  rotate(tokenHash: string, next: RefreshGrant): Promise<Result<{ family: number }>>;
+  /** Refuses with `unauthenticated` unless `family` is the live one. */
+  verify(family: number): Promise<Result<null>>;
+  /** Notes a sign of life and arms the alarm that marks the host unreachable; `host_not_found` before registration. */
   beat(): Promise<Result<null>>;
+  /** Wakes the object so that it looks after what is due. */
+  nudge(): Promise<void>;
 }
 
-export type HostPort = { host(id: string): HostHandle };
+/** What a host's JWT says. `teamId` is null for a host of the platform. */
+export type HostClaims = { hostId: string; teamId: string | null; family: number };
+
+/** Signed tokens of hosts: audience "host", valid seven days. */
+export interface HostTokens {
+  issue(claims: HostClaims): Promise<string>;
+  /** The claims of a token with a good signature that has not expired; says nothing about its family. */
+  read(token: string): Promise<Result<HostClaims>>;
+  /** Public keys (JWK) by which a host checks the control plane's tokens. */
+  controlKeys(): Promise<JsonObject[]>;
+}
+
+export type HostPort = { host(id: string): HostHandle; tokens: HostTokens };

@@ -65,10 +65,15 @@ export type SandboxPort = {
   link(teamId: string, sandboxId: string): SandboxLink;
 };
 
-/** A machine that runs sandboxes; the host agent and the container backend both implement it. */
+/**
+ * A machine that runs sandboxes; the host agent and the container backend both implement it. Refusals are `host_lost`
+ * when the machine does not answer and `sandbox_failed` when it says no.
+ */
 export interface SandboxBackend {
   /** Starts the sandbox unless it runs; safe to repeat for one generation. */
-  start(spec: SandboxSpec, generation: number): Promise<Result<{ address: string; unenforced: string[] }>>;
+  start(spec: SandboxSpec, generation: number): Promise<Result<{ unenforced: string[] }>>;
   /** Answers when nothing of the sandbox runs any more. */
   stop(sandboxId: string, generation: number, files: "keep" | "wipe"): Promise<Result<null>>;
+  /** Whether the sandbox runs there under this generation. */
+  inspect(sandboxId: string, generation: number): Promise<Result<{ running: boolean }>>;
 }

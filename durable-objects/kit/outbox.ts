@@ -1,0 +1,81 @@
+import { createLog, type Log } from "#kernel/log";
+import { SECOND } from "#kernel/time";
+
+const FIRST_RETRY_MS = 250;
+const SLOWEST_RETRY_MS = 60 * SECOND;
+/** While a lane is being worked on, the alarm only guards against the object's end in the middle of it. */
+const GUARD_MS = 10 * SECOND;
+
+type Row = { seq: number; effect: string; attempts: number; due: number };
+
+/** Performs one effect. `seq` never repeats within an object, so it can name the effect to the outside. */
+export type Perform<Effect> = (effect: Effect, seq: number) => Promise<void>;
+
+/**
+ * Effects still to perform, in order and at least once. They live beside the object's state and are added in the
+ * transaction that changes it. Effects of different lanes do not wait for each other. An effect that throws stays at
+ * the head of its lane and is due again later, twice as long after each attempt; the object's alarm must call `drain`
+ * no later than `due`.
+ */
+export class Outbox<Effect> {
+  /** One table for all lanes; a step of the object's migrations. */
+  static readonly MIGRATION = `CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL,
+    effect TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0)`;
+
+  readonly #storage: DurableObjectStorage;
+  readonly #lane: string;
+  readonly #perform: Perform<Effect>;
+  readonly #log: Log;
+  #draining: Promise<void> | undefined;
+
+  constructor(storage: DurableObjectStorage, lane: string, perform: Perform<Effect>) {
+    this.#storage = storage;
+    this.#lane = lane;
+    this.#perform = perform;
+    this.#log = createLog("warn", { lane });
+  }
+
+  /** Must be called inside the transaction that stores the state these effects belong to. */
+  add(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      this.#storage.sql.exec("INSERT INTO outbox (lane, effect) VALUES (?, ?)", this.#lane, JSON.stringify(effect));
+    }
+  }
+
+  /** When the head of the lane wants to be performed (0: at once), or null when the lane is empty. */
+  due(): number | null {
+    const due = this.#head()?.due ?? null;
+    return due !== null && this.#draining ? Math.max(due, Date.now() + GUARD_MS) : due;
+  }
+
+  /** Performs what is due and answers when nothing is; never rejects. One drain at a time, so nothing is done twice. */
+  drain(): Promise<void> {
+    this.#draining ??= this.#performAll();
+    return this.#draining;
+  }
+
+  async #performAll(): Promise<void> {
+    await null; // the caller's assignment comes first, so the one at the end cannot be overwritten by it
+    for (let row = this.#head(); row && row.due <= Date.now(); row = this.#head()) {
+      try {
+        await this.#perform(JSON.parse(row.effect) as Effect, row.seq);
+        this.#storage.sql.exec("DELETE FROM outbox WHERE seq = ?", row.seq);
+      } catch (error) {
+        const wait = Math.min(FIRST_RETRY_MS * 2 ** row.attempts, SLOWEST_RETRY_MS);
+        this.#storage.sql.exec(
+          "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE seq = ?",
+          Date.now() + wait,
+          row.seq,
+        );
+        this.#log.warn("effect will be retried", { seq: row.seq, attempts: row.attempts + 1, waitMs: wait, error });
+      }
+    }
+    this.#draining = undefined;
+  }
+
+  #head(): Row | undefined {
+    return this.#storage.sql
+      .exec<Row>("SELECT seq, effect, attempts, due FROM outbox WHERE lane = ? ORDER BY seq LIMIT 1", this.#lane)
+      .toArray()[0];
+  }
+}

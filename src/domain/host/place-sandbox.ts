@@ -1,0 +1,51 @@
+import type { Db } from "#domain/context";
+import { findHost, type HostLoad, listHostLoads } from "#domain/host/repo";
+import type { SandboxSpec } from "#domain/sandbox/ports";
+import { ok, type Result, refuse } from "#kernel/fault";
+
+/**
+ * A sandbox's sizes are ceilings that most never reach, so a host takes as many as would fill it this many times.
+ * Processors are shared without a limit.
+ */
+const MEMORY_OVERCOMMIT = 4;
+const DISK_OVERCOMMIT = 10;
+const MB_PER_GB = 1024;
+
+export type Placement = { hostId: string; address: string };
+
+/**
+ * Where to start a sandbox. One that has been on a host returns to it, because its files are there: `host_lost` while
+ * that host is away. Any other goes to the fitting host with the most room, or `no_hosts_available`.
+ */
+export async function placeSandbox(db: Db, spec: SandboxSpec, hostId: string | null): Promise<Result<Placement>> {
+  if (hostId !== null) {
+    const host = await findHost(db, hostId);
+    if (host?.status === "online" && host.address) return ok({ hostId, address: host.address });
+    return refuse("host_lost", "the host that holds the sandbox's files is not online");
+  }
+  const best = chooseHost(await listHostLoads(db, spec.teamId), spec);
+  if (best) return ok({ hostId: best.id, address: best.address });
+  return refuse("no_hosts_available", "no host has room for the sandbox");
+}
+
+/** The host with the largest remaining share of its tightest resource (R340); undefined when none fits. */
+export function chooseHost(hosts: readonly HostLoad[], need: SandboxSpec): HostLoad | undefined {
+  let best: HostLoad | undefined;
+  let most = Number.NEGATIVE_INFINITY;
+  for (const host of hosts) {
+    const memory = left(host.memoryMb, MEMORY_OVERCOMMIT, host.usedMemoryMb + need.memoryMb);
+    const disk = left(
+      host.diskGb === null ? null : host.diskGb * MB_PER_GB,
+      DISK_OVERCOMMIT,
+      host.usedDiskMb + need.diskSizeMb,
+    );
+    if (memory < 0 || disk < 0) continue;
+    const tightest = Math.min(memory, disk, left(host.cpuCores, 1, host.usedVcpus + need.vcpus));
+    if (tightest > most) [best, most] = [host, tightest];
+  }
+  return best;
+}
+
+/** The share of a resource that stays free, below 0 when it does not suffice; an unknown size counts as plenty. */
+const left = (size: number | null, overcommit: number, used: number): number =>
+  size === null ? 1 : 1 - used / Math.max(1, size * overcommit);

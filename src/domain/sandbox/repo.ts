@@ -1,0 +1,53 @@
+import { and, eq, exists } from "drizzle-orm";
+import type { Db, Statement } from "#domain/context";
+import type { SandboxSpec } from "#domain/sandbox/ports";
+import { isId } from "#kernel/id";
+import { sandboxes, workspaces } from "#schema";
+
+export type Sandbox = typeof sandboxes.$inferSelect;
+
+/** What a new sandbox is; everything left out takes the contract's default. */
+export type NewSandbox = Pick<typeof sandboxes.$inferInsert, "id" | "teamId" | "name" | "createdBy" | "createdAt"> &
+  Partial<
+    Pick<
+      Sandbox,
+      "workspaceId" | "projectId" | "template" | "vcpus" | "memoryMb" | "diskSizeMb" | "timeoutSec" | "metadata"
+    >
+  >;
+
+/** A team's sandbox by its own id or by the id of the workspace whose files it carries. */
+export async function findSandbox(db: Db, teamId: string, id: string): Promise<Sandbox | undefined> {
+  const carries = db
+    .select({ id: workspaces.id })
+    .from(workspaces)
+    .where(and(eq(workspaces.id, id), eq(workspaces.teamId, teamId), eq(workspaces.sandboxId, sandboxes.id)));
+  const named = isId("sandbox", id) ? eq(sandboxes.id, id) : exists(carries);
+  const [row] = await db
+    .select()
+    .from(sandboxes)
+    .where(and(named, eq(sandboxes.teamId, teamId)));
+  return row;
+}
+
+/** The row of a sandbox that was never started. */
+export function insertSandbox(db: Db, sandbox: NewSandbox): Statement {
+  return db.insert(sandboxes).values({ ...sandbox, status: "pending", updatedAt: sandbox.createdAt });
+}
+
+/** Publishes what a sandbox's object holds to be true. */
+export function publishSandbox(
+  db: Db,
+  id: string,
+  patch: Pick<Sandbox, "status" | "statusReason" | "hostId" | "startedAt" | "lastActiveAt" | "updatedAt">,
+): Statement {
+  return db.update(sandboxes).set(patch).where(eq(sandboxes.id, id));
+}
+
+export const specOf = ({ id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec }: Sandbox): SandboxSpec => ({
+  id,
+  teamId,
+  vcpus,
+  memoryMb,
+  diskSizeMb,
+  timeoutSec,
+});

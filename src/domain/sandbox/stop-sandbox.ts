@@ -1,0 +1,13 @@
+import { audit } from "#domain/audit/audit";
+import { type Ctx, commit, demand } from "#domain/context";
+import { getSandbox } from "#domain/sandbox/get-sandbox";
+import type { SandboxView } from "#domain/sandbox/ports";
+import { unwrap } from "#kernel/fault";
+
+/** Asks a sandbox to stop and keeps its files; answers at once, while it is `stopping`. */
+export async function stopSandbox(ctx: Ctx, id: string): Promise<SandboxView> {
+  demand(ctx.actor, "sandbox:write");
+  const sandbox = await getSandbox(ctx, id);
+  await commit(ctx.db, audit(ctx, "sandbox.stopped", sandbox.id));
+  return unwrap(await ctx.sandboxes.sandbox(sandbox.id).stop(ctx.actor.teamId));
+}

@@ -1,0 +1,71 @@
+import type { Placement } from "#domain/host/place-sandbox";
+import type { SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
+import { type Result, settle } from "#kernel/fault";
+import { SECOND } from "#kernel/time";
+import { callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
+import { signControlToken } from "#platform/sandbox/control-token";
+import { AgentSandbox, type StartSandbox } from "#protocol/host-agent";
+
+/** Processes and threads one sandbox may have. */
+const PIDS = 512;
+/** Shorter than the machine's own deadlines, so that a silent host is asked again or given up in time. */
+const START_DEADLINE_MS = 60 * SECOND;
+const STOP_DEADLINE_MS = 25 * SECOND;
+const INSPECT_DEADLINE_MS = 5 * SECOND;
+
+/** Sandboxes on a host agent, over HTTP with a token for each call. */
+export class HostBackend implements SandboxBackend {
+  readonly #env: { SIGNING_KEY?: string };
+  readonly #placement: Placement;
+
+  constructor(env: { SIGNING_KEY?: string }, placement: Placement) {
+    this.#env = env;
+    this.#placement = placement;
+  }
+
+  start(
+    { id, vcpus, memoryMb, diskSizeMb }: SandboxSpec,
+    generation: number,
+  ): Promise<Result<{ unenforced: string[] }>> {
+    const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: PIDS } };
+    return settle(async () => {
+      const response = await this.#call(id, generation, "PUT", START_DEADLINE_MS, "", JSON.stringify(wanted));
+      const { unenforced } = await readAnswer(response, AgentSandbox);
+      return { unenforced };
+    });
+  }
+
+  stop(id: string, generation: number, files: "keep" | "wipe"): Promise<Result<null>> {
+    return settle(async () => {
+      await this.#call(id, generation, "DELETE", STOP_DEADLINE_MS, `?files=${files}`).catch(unlessStale);
+      return null;
+    });
+  }
+
+  inspect(id: string, generation: number): Promise<Result<{ running: boolean }>> {
+    return settle(async () => {
+      const response = await this.#call(id, generation, "GET", INSPECT_DEADLINE_MS).catch(unlessStale);
+      if (!response) return { running: false };
+      const there = await readAnswer(response, AgentSandbox);
+      return { running: there.status === "running" && there.generation === generation };
+    });
+  }
+
+  async #call(
+    sandboxId: string,
+    generation: number,
+    method: "GET" | "PUT" | "DELETE",
+    deadlineMs: number,
+    query = "",
+    body?: string,
+  ): Promise<Response> {
+    const { hostId, address } = this.#placement;
+    const { token } = await signControlToken(this.#env, { hostId, sandboxId, generation }, "lifecycle");
+    return callAgent({ address, token, method, path: `/v1/sandboxes/${sandboxId}${query}`, body, deadlineMs });
+  }
+}
+
+/** A host that does not know the sandbox, or knows a newer lease of it, runs nothing under this one. */
+function unlessStale(error: unknown): undefined {
+  if (!(error instanceof StaleLease)) throw error;
+}

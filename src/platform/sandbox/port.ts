@@ -1,0 +1,17 @@
+import type { Placement } from "#domain/host/place-sandbox";
+import type { SandboxBackend, SandboxPort } from "#domain/sandbox/ports";
+import { HostBackend } from "#platform/sandbox/host-backend";
+import { HostLink } from "#platform/sandbox/link";
+import { RouteCache } from "#platform/sandbox/route-cache";
+
+const routes = new RouteCache();
+
+/** Sandboxes as Durable Objects, and links into them. Routes are shared by all links of an isolate. */
+export const makeSandboxPort = (env: Pick<Env, "SANDBOX">): SandboxPort => ({
+  sandbox: (id) => env.SANDBOX.getByName(id),
+  link: (teamId, sandboxId) => new HostLink(teamId, sandboxId, env.SANDBOX.getByName(sandboxId), routes),
+});
+
+/** The backend that runs sandboxes placed there; every placement is a host today. */
+export const sandboxBackend = (env: Pick<Env, "SIGNING_KEY">, placement: Placement): SandboxBackend =>
+  new HostBackend(env, placement);
