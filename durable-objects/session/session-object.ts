@@ -1,3 +1,122 @@
 import { DurableObject } from "cloudflare:workers";
+import type { MessagePage, SendInput, SendReceipt } from "#domain/session/ports";
+import type { Message, QueueItem, Run, RunStep, Session } from "#domain/session/values";
+import { ok, type Result, refuse } from "#kernel/fault";
+import type { OffsetPage, Page } from "#kernel/page";
+import { migrate } from "#objects/kit/migrate";
+import { LiveSession } from "#objects/session/live-session";
+import { SESSION_TABLES } from "#objects/session/tables";
 
-export class SessionObject extends DurableObject<Env> {}
+const NOT_FOUND = refuse("session_not_found", "session not found");
+
+/** One agent session: its messages, runs, steps, queue, event log and agent loop. A shell around `LiveSession`. */
+export class SessionObject extends DurableObject<Env> {
+  #live: LiveSession | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    // An object that was only asked for, and never given a session, stores nothing.
+    const tables = ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").toArray();
+    if (tables.length === 0) return;
+    const live = this.#open();
+    live.wake();
+    live.feed.catchUp();
+  }
+
+  async adopt(session: Session): Promise<void> {
+    (this.#live ?? this.#open()).adopt(session);
+  }
+
+  async get(teamId: string): Promise<Result<Session>> {
+    return this.#with(teamId, (live) => ok(live.session));
+  }
+
+  async send(input: SendInput): Promise<Result<SendReceipt>> {
+    return this.#with(input.teamId, (live) => live.send(input));
+  }
+
+  async listMessages(teamId: string, page: MessagePage): Promise<Result<{ items: Message[]; more: boolean }>> {
+    return this.#with(teamId, (live) => ok(live.records.messages.page(page)));
+  }
+
+  async getMessage(teamId: string, messageId: string): Promise<Result<Message>> {
+    return this.#with(teamId, (live) => live.message(messageId));
+  }
+
+  async queue(teamId: string): Promise<Result<QueueItem[]>> {
+    return this.#with(teamId, (live) => ok(live.queue()));
+  }
+
+  async getRun(teamId: string, runId: string): Promise<Result<Run>> {
+    return this.#with(teamId, (live) => live.run(runId));
+  }
+
+  async listSteps(teamId: string, runId: string, page: OffsetPage): Promise<Result<Page<RunStep>>> {
+    return this.#with(teamId, (live) => live.steps(runId, page));
+  }
+
+  async cancel(teamId: string, runId: string): Promise<Result<null>> {
+    return this.#with(teamId, (live) => live.cancel(runId));
+  }
+
+  async guide(teamId: string, runId: string): Promise<Result<null>> {
+    return this.#with(teamId, (live) => live.guide(runId));
+  }
+
+  async destroy(teamId: string): Promise<Result<null>> {
+    if (!this.#live?.known) return ok(null);
+    return this.#with(teamId, async () => {
+      await this.#forget();
+      return ok(null);
+    });
+  }
+
+  async nudge(): Promise<void> {
+    this.#live?.wake();
+  }
+
+  /** The upgrade of `openFeed`; 404 for a session the team has not. */
+  override async fetch(request: Request): Promise<Response> {
+    const query = new URL(request.url).searchParams;
+    const answer = await this.#with(query.get("team") ?? "", (live) =>
+      ok(live.feed.accept(Number(query.get("after") ?? -1), query.get("run"))),
+    );
+    return answer.ok ? answer.value : new Response(null, { status: 404 });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#live?.alarm();
+  }
+
+  override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
+    if (this.#live?.known) this.#live.feed.receive(socket, data);
+    else socket.close(1011, "session not found");
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+    // 1005 and 1006 stand for "no code" and may not be sent.
+    socket.close(code === 1005 || code === 1006 ? 1000 : code, "");
+  }
+
+  /** The team check stands before everything a caller can do. */
+  async #with<T>(teamId: string, work: (live: LiveSession) => Result<T> | Promise<Result<T>>): Promise<Result<T>> {
+    const live = this.#live;
+    if (!live?.known || live.session.teamId !== teamId) return NOT_FOUND;
+    return work(live);
+  }
+
+  #open(): LiveSession {
+    migrate(this.ctx.storage, SESSION_TABLES);
+    const onGone = () => this.ctx.waitUntil(this.#forget());
+    this.#live = new LiveSession(this.ctx, this.env, onGone);
+    return this.#live;
+  }
+
+  async #forget(): Promise<void> {
+    const live = this.#live;
+    this.#live = null;
+    await live?.close("the session was deleted");
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+  }
+}

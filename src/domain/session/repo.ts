@@ -1,0 +1,85 @@
+import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import type { Ctx, Db, Statement } from "#domain/context";
+import type { Run, Session } from "#domain/session/values";
+import { Fault } from "#kernel/fault";
+import { cutOffsetPage, type OffsetPage, type Page } from "#kernel/page";
+import { runs, sessions } from "#schema";
+
+export const sessionNotFound = (id: string) => new Fault("session_not_found", "session not found", { sessionId: id });
+
+/** The directory's row of a session; another team's session is reported as missing. */
+export async function getSessionRow(ctx: Ctx, id: string): Promise<Session> {
+  const [row] = await ctx.db
+    .select()
+    .from(sessions)
+    .where(and(eq(sessions.id, id), eq(sessions.teamId, ctx.actor.teamId)));
+  if (!row) throw sessionNotFound(id);
+  return row;
+}
+
+/** Sessions of a workspace, last changed first. */
+export async function listSessionRows(ctx: Ctx, workspaceId: string, page: OffsetPage): Promise<Page<Session>> {
+  const rows = await ctx.db
+    .select()
+    .from(sessions)
+    .where(and(eq(sessions.teamId, ctx.actor.teamId), eq(sessions.workspaceId, workspaceId)))
+    .orderBy(desc(sessions.updatedAt), desc(sessions.createdAt), sessions.id)
+    .limit(page.pageSize + 1)
+    .offset(page.offset);
+  return cutOffsetPage(rows, page);
+}
+
+/** Sessions with a run that is not over and was last heard of before `before`. */
+export async function listStaleSessions(db: Db, before: number, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectDistinct({ id: runs.sessionId })
+    .from(runs)
+    .where(and(inArray(runs.status, ["queued", "running", "waiting_tool"]), lt(runs.publishedAt, before)))
+    .limit(limit);
+  return rows.map((row) => row.id);
+}
+
+export function insertSession(db: Db, session: Session): Statement {
+  return db.insert(sessions).values(session);
+}
+
+export function deleteSessionRow(db: Db, teamId: string, id: string): Statement {
+  return db.delete(sessions).where(and(eq(sessions.id, id), eq(sessions.teamId, teamId)));
+}
+
+export function deleteSessionRuns(db: Db, sessionId: string): Statement {
+  return db.delete(runs).where(eq(runs.sessionId, sessionId));
+}
+
+/** Writes what a session's object knows of itself; changes no row when the session was deleted. */
+export function publishSession(db: Db, { id, updatedAt, lastRunAt, status }: Session) {
+  return db
+    .update(sessions)
+    .set({ updatedAt, lastRunAt, status })
+    .where(eq(sessions.id, id))
+    .returning({ id: sessions.id });
+}
+
+export function publishRun(db: Db, session: Session, run: Run, now: number): Statement {
+  const state = {
+    status: run.status,
+    errorCode: run.errorCode,
+    startedAt: run.startedAt,
+    endedAt: run.endedAt,
+    publishedAt: now,
+  };
+  const { id, workspaceId, triggerType, agentName, createdAt } = run;
+  return db
+    .insert(runs)
+    .values({
+      id,
+      teamId: session.teamId,
+      sessionId: session.id,
+      workspaceId,
+      triggerType,
+      agentName,
+      createdAt,
+      ...state,
+    })
+    .onConflictDoUpdate({ target: runs.id, set: state });
+}
