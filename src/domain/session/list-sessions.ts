@@ -4,7 +4,7 @@ import type { Session } from "#domain/session/values";
 import type { OffsetPage, Page } from "#kernel/page";
 
 /** Sessions of a workspace as the directory knows them, last changed first. Times may lag by a second. */
-export async function listSessions(ctx: Ctx, workspaceId: string, page: OffsetPage): Promise<Page<Session>> {
+export async function listSessions(ctx: Ctx, input: { workspaceId: string; page: OffsetPage }): Promise<Page<Session>> {
   demand(ctx.actor, "session:read");
-  return listSessionRows(ctx, workspaceId, page);
+  return listSessionRows(ctx, input.workspaceId, input.page);
 }

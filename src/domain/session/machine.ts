@@ -74,8 +74,8 @@ export type Stepped = { state: SessionState; effects: SessionEffect[] };
  * state that did not change is returned as the same object.
  */
 export function step(state: SessionState, event: SessionMachineEvent, now: number, limits: Limits): Result<Stepped> {
-  if (event.type === "send") return send(state, event, now, limits);
-  return ok(settle(react(state, event, now), now, limits));
+  const stepped = event.type === "send" ? send(state, event, now, limits) : ok(react(state, event, now));
+  return stepped.ok ? ok(settle(stepped.value, now, limits)) : stepped;
 }
 
 /** The next moment at which a tick changes something, or null. */

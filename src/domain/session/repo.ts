@@ -3,7 +3,7 @@ import type { Ctx, Db, Statement } from "#domain/context";
 import type { Run, Session } from "#domain/session/values";
 import { Fault } from "#kernel/fault";
 import { cutOffsetPage, type OffsetPage, type Page } from "#kernel/page";
-import { runs, sessions } from "#schema";
+import { runs, sessions, workspaces } from "#schema";
 
 export const sessionNotFound = (id: string) => new Fault("session_not_found", "session not found", { sessionId: id });
 
@@ -15,6 +15,16 @@ export async function getSessionRow(ctx: Ctx, id: string): Promise<Session> {
     .where(and(eq(sessions.id, id), eq(sessions.teamId, ctx.actor.teamId)));
   if (!row) throw sessionNotFound(id);
   return row;
+}
+
+/** The sandbox that carries a workspace's files; throws `workspace_not_found` when the team has no such workspace. */
+export async function getWorkspaceSandbox(ctx: Ctx, workspaceId: string): Promise<string> {
+  const [row] = await ctx.db
+    .select({ sandboxId: workspaces.sandboxId })
+    .from(workspaces)
+    .where(and(eq(workspaces.id, workspaceId), eq(workspaces.teamId, ctx.actor.teamId)));
+  if (!row) throw new Fault("workspace_not_found", "workspace not found", { workspaceId });
+  return row.sandboxId;
 }
 
 /** Sessions of a workspace, last changed first. */
