@@ -16,11 +16,11 @@ export async function callModel(attempt: Attempt): Promise<Failed | null> {
     model: model.modelName,
     agentName: agent.name,
     request: {
-      model: model.modelName,
-      canonicalModelRef: model.ref,
-      provider: model.provider,
-      messageCount: request.messages.length,
-      activeToolNames: request.tools.map((tool) => tool.name),
+      request: { model: model.modelName, canonicalModelRef: model.ref, provider: model.provider },
+      runtime: {
+        messageCount: request.messages.length,
+        activeToolNames: request.tools.map((tool) => tool.name),
+      },
     },
   });
   const startedAt = now();

@@ -54,8 +54,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-const describe = (issue: z.core.$ZodIssue): string =>
-  `${issue.path.map(String).join(".") || "the top level"}: ${issue.message}`;
+function describe(issue: z.core.$ZodIssue): string {
+  const message = issue.code === "invalid_key" ? issue.issues[0]?.message : undefined;
+  return `${issue.path.map(String).join(".") || "the top level"}: ${message ?? issue.message}`;
+}
 
 function demandComplete(name: string, { provider, url, key }: ModelConfig): void {
   const missing = (field: string, why: string) => new Error(`MODELS is not valid: models.${name}.${field}: ${why}`);

@@ -8,8 +8,15 @@ const MAX_RETRIES = 2;
 
 type Identity = Pick<Model, "ref" | "provider" | "modelName" | "contextWindowTokens">;
 
-/** A model over the AI SDK. Each `stream` is one call to the provider; tools are described, never executed, here. */
-export function aiSdkModel(identity: Identity, languageModel: () => Promise<LanguageModel>): Model {
+/**
+ * A model over the AI SDK. Each `stream` is one call to the provider; tools are described, never executed, here.
+ * `redact` takes secrets out of a provider's error message, which reaches users.
+ */
+export function aiSdkModel(
+  identity: Identity,
+  languageModel: () => Promise<LanguageModel>,
+  redact: (text: string) => string = (text) => text,
+): Model {
   return {
     ...identity,
     async *stream(request) {
@@ -19,7 +26,8 @@ export function aiSdkModel(identity: Identity, languageModel: () => Promise<Lang
         for await (const part of parts) yield* toModelParts(part, request.signal);
       } catch (error) {
         request.signal.throwIfAborted();
-        throw toModelError(error);
+        const { message, status } = toModelError(error);
+        throw new ModelError(redact(message), status);
       }
     },
   };
@@ -108,8 +116,11 @@ export function toModelError(error: unknown): ModelError {
   if (error instanceof ModelError) return error;
   const last = lastError(error);
   const status = property(last, "statusCode");
-  const message = last instanceof Error ? last.message : describeThrown(last);
-  return new ModelError(message || "the model call failed", typeof status === "number" ? status : null);
+  const refused = typeof status === "number" && status >= 400;
+  // A status of success with an error means that the body broke off; only the cause says how.
+  const cause = refused || status === undefined ? "" : describe(property(last, "cause"));
+  const message = [describe(last) || "the model call failed", cause].filter(Boolean).join(": ");
+  return new ModelError(message, refused ? status : null);
 }
 
 function lastError(error: unknown): unknown {
@@ -117,7 +128,7 @@ function lastError(error: unknown): unknown {
   return last === undefined ? error : lastError(last);
 }
 
-function describeThrown(thrown: unknown): string {
+function describe(thrown: unknown): string {
   const message = property(thrown, "message");
   if (typeof message === "string") return message;
   return typeof thrown === "string" ? thrown : (JSON.stringify(thrown) ?? "");

@@ -3,7 +3,7 @@ import { canonicalRef, type ModelConfig, type Models, modelName, parseModels, SH
 import { type Model, type ModelCatalog, ModelError, type ModelInfo } from "#domain/model/ports";
 import { Fault } from "#kernel/fault";
 import { aiSdkModel } from "#platform/models/ai-sdk";
-import { languageModel } from "#platform/models/providers";
+import { languageModel, redact } from "#platform/models/providers";
 
 /** What a catalog reads: the MODELS setting, the Workers AI binding, and the secrets that models name. */
 export type ModelEnv = { readonly MODELS?: string; readonly AI?: unknown };
@@ -62,6 +62,7 @@ const configuredModel = (ref: string, config: ModelConfig, env: ModelEnv): Model
       contextWindowTokens: config.contextWindow ?? null,
     },
     () => languageModel(ref, config, env),
+    (text) => redact(text, config, env),
   );
 
 function info({ ref, provider, modelName, contextWindowTokens }: Model, defaultRef: string, url?: string): ModelInfo {

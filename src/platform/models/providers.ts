@@ -45,9 +45,20 @@ async function workersAi(ref: string, config: ModelConfig, { AI: binding }: Mode
   return createWorkersAI(options)(config.model) as LanguageModel;
 }
 
-function secret(ref: string, { key }: ModelConfig, env: ModelEnv): string | undefined {
-  if (key === undefined) return undefined;
-  const value = (env as Record<string, unknown>)[key];
-  if (typeof value === "string" && value !== "") return value;
-  throw new ModelError(`model ${ref} needs the secret ${key}, which is not set`, null);
+function secret(ref: string, config: ModelConfig, env: ModelEnv): string | undefined {
+  if (config.key === undefined) return undefined;
+  const value = keyOf(config, env);
+  if (value !== undefined) return value;
+  throw new ModelError(`model ${ref} needs the secret ${config.key}, which is not set`, null);
+}
+
+function keyOf({ key }: ModelConfig, env: ModelEnv): string | undefined {
+  const value = key === undefined ? undefined : (env as Record<string, unknown>)[key];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** Text without the model's key: some providers quote it when they refuse it. */
+export function redact(text: string, config: ModelConfig, env: ModelEnv): string {
+  const key = keyOf(config, env);
+  return key === undefined ? text : text.replaceAll(key, "[key]");
 }

@@ -58,5 +58,9 @@ export function memoryLink(
       truncated: files.size > limit,
     }),
   });
-  return { link, commands, text: (path: string) => new TextDecoder().decode(files.get(path)) };
+  return {
+    link,
+    commands,
+    text: (path: string) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(files.get(path)),
+  };
 }
