@@ -1,7 +1,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
 import { type Credentials, invite, isLive, noCredentials, redeem, rotate } from "#domain/host/credentials";
-import { initialLiveness, type Liveness, type LivenessEffect, silentAt, step } from "#domain/host/liveness";
+import {
+  initialLiveness,
+  type Liveness,
+  type LivenessEffect,
+  type LivenessEvent,
+  silentAt,
+  step,
+} from "#domain/host/liveness";
 import type { HostHandle, RefreshGrant } from "#domain/host/ports";
 import { findHost, listSandboxesOn, updateHost } from "#domain/host/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
@@ -57,20 +64,20 @@ export class HostObject extends DurableObject<Env> implements HostHandle {
     return refuse("unauthenticated", "the host token is not valid");
   }
 
-  async beat(): Promise<Result<null>> {
+  async beat(address?: string): Promise<Result<null>> {
     if (!this.#host || this.#host.liveness.status === "pending") return refuse("host_not_found", "no such host");
-    this.#advance(this.#host, "beat");
+    this.#advance(this.#host, { type: "beat", address: address ?? null });
     return ok(null);
   }
 
   async nudge(): Promise<void> {
-    if (this.#host) this.#advance(this.#host, "tick");
+    if (this.#host) this.#advance(this.#host, { type: "tick" });
   }
 
   /** The platform stops calling after some failures, so nothing escapes and the alarm is always set again (R9). */
   override async alarm(): Promise<void> {
     try {
-      if (this.#host) this.#advance(this.#host, "tick");
+      if (this.#host) this.#advance(this.#host, { type: "tick" });
       await this.#outbox.drain();
       this.#arm();
     } catch (error) {
@@ -79,8 +86,8 @@ export class HostObject extends DurableObject<Env> implements HostHandle {
     }
   }
 
-  #advance(host: Stored, type: "beat" | "tick"): void {
-    const { state, effects } = step(host.liveness, { type }, Date.now());
+  #advance(host: Stored, event: LivenessEvent): void {
+    const { state, effects } = step(host.liveness, event, Date.now());
     this.#write({ ...host, liveness: state }, effects);
     if (effects.length > 0) this.ctx.waitUntil(this.#outbox.drain().then(() => this.#arm()));
   }
@@ -119,8 +126,9 @@ export class HostObject extends DurableObject<Env> implements HostHandle {
     const db = drizzle(this.env.DB);
     switch (effect.type) {
       case "publish": {
-        const { status, lastBeatAt } = host.liveness;
-        return void (await updateHost(db, host.id, { status, lastHeartbeatAt: lastBeatAt, updatedAt: Date.now() }));
+        const { status, lastBeatAt, address } = host.liveness;
+        const seen = { status, lastHeartbeatAt: lastBeatAt, updatedAt: Date.now(), ...(address && { address }) };
+        return void (await updateHost(db, host.id, seen));
       }
       case "record": {
         const teamId = (await findHost(db, host.id))?.teamId ?? "";

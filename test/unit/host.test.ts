@@ -6,6 +6,7 @@ import type { HostLoad } from "#domain/host/repo";
 import { agentUrl, newHostToken, readHostToken, UNREACHABLE_AFTER_MS } from "#domain/host/values";
 
 const T0 = 1_000_000;
+const beat = { type: "beat", address: null } as const;
 const grant = (tokenHash: string) => ({ tokenHash, expiresAt: T0 + 1_000 });
 const invited = invite(noCredentials, { tokenHash: "reg", expiresAt: T0 + 10 });
 const registered = (): Credentials => redeem(invited, "reg", grant("one"), T0).state;
@@ -57,7 +58,7 @@ test("R324 a host is unreachable after 90 seconds of silence, and back at the ne
   const lost = step(online, { type: "tick" }, T0 + UNREACHABLE_AFTER_MS);
   expect(lost.state.status).toBe("unreachable");
   expect(lost.effects.map((effect) => effect.type)).toEqual(["publish", "record", "sweep"]);
-  const back = step(lost.state, { type: "beat" }, T0 + 200_000);
+  const back = step(lost.state, beat, T0 + 200_000);
   expect(back.state.status).toBe("online");
   expect(back.effects.map((effect) => effect.type)).toEqual(["publish", "record", "sweep"]);
 });
@@ -66,15 +67,23 @@ test("beats reach the directory at most once a minute", () => {
   let state = step(initialLiveness, { type: "registered" }, T0).state;
   const published: number[] = [];
   for (let now = T0; now <= T0 + 2 * PUBLISH_EVERY_MS; now += 10_000) {
-    const next = step(state, { type: "beat" }, now);
+    const next = step(state, beat, now);
     if (next.effects.length > 0) published.push(now - T0);
     state = next.state;
   }
   expect(published).toEqual([0, PUBLISH_EVERY_MS, 2 * PUBLISH_EVERY_MS]);
 });
 
+test("a host that moved is published at once, and only then", () => {
+  const online = step(step(initialLiveness, { type: "registered" }, T0).state, beat, T0).state;
+  const moved = step(online, { type: "beat", address: "127.0.0.1:2" }, T0 + 1);
+  expect(moved.effects).toEqual([{ type: "publish" }]);
+  expect(step(moved.state, { type: "beat", address: "127.0.0.1:2" }, T0 + 2).effects).toEqual([]);
+  expect(step(moved.state, beat, T0 + 2).state.address).toBe("127.0.0.1:2");
+});
+
 test("a host that never registered has no beats", () => {
-  expect(step(initialLiveness, { type: "beat" }, T0)).toEqual({ state: initialLiveness, effects: [] });
+  expect(step(initialLiveness, beat, T0)).toEqual({ state: initialLiveness, effects: [] });
 });
 
 const load = (id: string, more: Partial<HostLoad>): HostLoad => ({

@@ -9,9 +9,11 @@ export type Liveness = {
   status: "pending" | "online" | "unreachable";
   lastBeatAt: number | null;
   publishedAt: number | null;
+  /** Where the host says it is; null until it says so after registration. */
+  address: string | null;
 };
 
-export type LivenessEvent = { type: "registered" } | { type: "beat" } | { type: "tick" };
+export type LivenessEvent = { type: "registered" } | { type: "beat"; address: string | null } | { type: "tick" };
 
 export type LivenessEffect =
   /** Writes status and last sign of life to the directory. */
@@ -20,7 +22,7 @@ export type LivenessEffect =
   /** Asks every sandbox on the host to look whether it still runs. */
   | { type: "sweep" };
 
-export const initialLiveness: Liveness = { status: "pending", lastBeatAt: null, publishedAt: null };
+export const initialLiveness: Liveness = { status: "pending", lastBeatAt: null, publishedAt: null, address: null };
 
 /** When silence becomes unreachability, or null while nothing is expected of the host. */
 export const silentAt = ({ status, lastBeatAt }: Liveness): number | null =>
@@ -34,9 +36,9 @@ export function step(
 ): { state: Liveness; effects: LivenessEffect[] } {
   switch (event.type) {
     case "registered":
-      return { state: { status: "online", lastBeatAt: now, publishedAt: null }, effects: [] };
+      return { state: { status: "online", lastBeatAt: now, publishedAt: null, address: null }, effects: [] };
     case "beat":
-      return beat(state, now);
+      return beat(state, event.address ?? state.address, now);
     case "tick": {
       const due = silentAt(state);
       if (due === null || now < due) return { state, effects: [] };
@@ -51,16 +53,17 @@ export function step(
   }
 }
 
-function beat(state: Liveness, now: number): ReturnType<typeof step> {
+function beat(state: Liveness, address: string | null, now: number): ReturnType<typeof step> {
   if (state.status === "pending") return { state, effects: [] };
   if (state.status === "unreachable") {
-    const back = { status: "online" as const, lastBeatAt: now, publishedAt: now };
+    const back = { status: "online" as const, lastBeatAt: now, publishedAt: now, address };
     return {
       state: back,
       effects: [{ type: "publish" }, { type: "record", action: "host.returned", at: now }, { type: "sweep" }],
     };
   }
-  const fresh = state.publishedAt !== null && now - state.publishedAt < PUBLISH_EVERY_MS;
-  const next = { ...state, lastBeatAt: now, publishedAt: fresh ? state.publishedAt : now };
+  const told = state.address === address && state.publishedAt !== null;
+  const fresh = told && now - (state.publishedAt ?? 0) < PUBLISH_EVERY_MS;
+  const next = { ...state, address, lastBeatAt: now, publishedAt: fresh ? state.publishedAt : now };
   return { state: next, effects: fresh ? [] : [{ type: "publish" }] };
 }

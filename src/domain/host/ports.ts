@@ -17,8 +17,11 @@ export interface HostHandle {
   rotate(tokenHash: string, next: RefreshGrant): Promise<Result<{ family: number }>>;
   /** Refuses with `unauthenticated` unless `family` is the live one. */
   verify(family: number): Promise<Result<null>>;
-  /** Notes a sign of life and arms the alarm that marks the host unreachable; `host_not_found` before registration. */
-  beat(): Promise<Result<null>>;
+  /**
+   * Notes a sign of life, with the host's address if that may have changed, and arms the alarm that marks the host
+   * unreachable; `host_not_found` before registration.
+   */
+  beat(address?: string): Promise<Result<null>>;
   /** Wakes the object so that it looks after what is due. */
   nudge(): Promise<void>;
 }

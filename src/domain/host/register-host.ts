@@ -1,7 +1,8 @@
 import { audit } from "#domain/audit/audit";
 import { type Ctx, commit } from "#domain/context";
+import { demandAddress } from "#domain/host/heartbeat";
 import { findHost, type Host, updateHost } from "#domain/host/repo";
-import { agentUrl, newHostToken, REFRESH_TTL_MS, readHostToken } from "#domain/host/values";
+import { newHostToken, REFRESH_TTL_MS, readHostToken } from "#domain/host/values";
 import { hostActor } from "#domain/host/verify-host-token";
 import { Fault, unwrap } from "#kernel/fault";
 import type { JsonObject } from "#kernel/json";
@@ -26,10 +27,7 @@ export async function registerHost(ctx: Ctx, input: Input): Promise<HostSession>
   const presented = await readHostToken("registration", input.token);
   const found = presented && (await findHost(ctx.db, presented.hostId));
   if (!presented || !found) throw new Fault("unauthenticated", "the registration token is wrong, used or expired");
-  const url = agentUrl(input.address);
-  if (!url) throw new Fault("invalid", "address must be host:port");
-  // A team must not point the control plane at services of the machine it runs on.
-  if (url.loopback && found.type === "byoc") throw new Fault("invalid", "a byoc host needs an address of its own");
+  demandAddress(input.address, found.type === "byoc");
 
   const now = ctx.now();
   const handle = ctx.hosts.host(found.id);
