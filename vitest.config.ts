@@ -1,9 +1,12 @@
+import { generateKeyPairSync } from "node:crypto";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 const node = (name: string, testTimeout: number) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], environment: "node" as const, testTimeout },
 });
+
+const SIGNING_KEY = JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }));
 
 export default defineConfig(async () => ({
   test: {
@@ -16,7 +19,9 @@ export default defineConfig(async () => ({
           cloudflareTest({
             remoteBindings: false,
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations"), LOG_LEVEL: "error" } },
+            miniflare: {
+              bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations"), LOG_LEVEL: "error", SIGNING_KEY },
+            },
           }),
         ],
         test: {

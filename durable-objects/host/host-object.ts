@@ -13,6 +13,7 @@ import type { HostHandle, RefreshGrant } from "#domain/host/ports";
 import { findHost, listSandboxesOn, updateHost } from "#domain/host/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
+import { arm } from "#objects/kit/arm";
 import { migrate } from "#objects/kit/migrate";
 import { Outbox } from "#objects/kit/outbox";
 import { recordChange } from "#objects/kit/record";
@@ -114,10 +115,7 @@ export class HostObject extends DurableObject<Env> implements HostHandle {
   }
 
   #arm(): void {
-    const due = [this.#outbox.due(), this.#host && silentAt(this.#host.liveness)].filter(
-      (at) => typeof at === "number",
-    );
-    if (due.length > 0) this.ctx.waitUntil(this.ctx.storage.setAlarm(Math.min(...due)));
+    arm(this.ctx, this.#outbox.due(), this.#host ? silentAt(this.#host.liveness) : null);
   }
 
   async #perform(effect: LivenessEffect, seq: number): Promise<void> {

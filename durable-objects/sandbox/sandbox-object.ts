@@ -14,6 +14,7 @@ import { findSandbox, publishSandbox, specOf } from "#domain/sandbox/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { MINUTE } from "#kernel/time";
+import { arm } from "#objects/kit/arm";
 import { migrate } from "#objects/kit/migrate";
 import { Outbox } from "#objects/kit/outbox";
 import { recordChange } from "#objects/kit/record";
@@ -173,9 +174,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
 
   #arm(): void {
     const { state } = this.#store;
-    const due = [isMoving(state) ? state.deadline : null, this.#directory.due(), this.#drivers.due()];
-    const next = Math.min(...due.filter((at) => at !== null));
-    if (Number.isFinite(next)) this.ctx.waitUntil(this.ctx.storage.setAlarm(next));
+    arm(this.ctx, isMoving(state) ? state.deadline : null, this.#directory.due(), this.#drivers.due());
   }
 
   async #publish(effect: DirectoryEffect, seq: number): Promise<void> {

@@ -1,0 +1,83 @@
+import { env } from "cloudflare:workers";
+import { drizzle } from "drizzle-orm/d1";
+import { vi } from "vitest";
+import type { Actor, Role } from "#domain/actor";
+import type { Ctx } from "#domain/context";
+import { inviteHost } from "#domain/host/invite-host";
+import { registerHost } from "#domain/host/register-host";
+import { insertSandbox } from "#domain/sandbox/repo";
+import { newId } from "#kernel/id";
+import { createLog } from "#kernel/log";
+import { makeHostPort } from "#platform/host/port";
+import { makeSandboxPort } from "#platform/sandbox/port";
+import { FakeAgent } from "#test/worker/fake-agent";
+
+const missing = (port: string) =>
+  new Proxy({} as never, {
+    get: () => {
+      throw new Error(`this test has no ${port}`);
+    },
+  });
+
+export const actorOf = (teamId: string, role: Role | null = "owner", kind: Actor["kind"] = "user"): Actor => ({
+  kind,
+  id: `${kind}_1`,
+  teamId,
+  userId: null,
+  role,
+  platformAdmin: false,
+  credentialId: null,
+  subject: `${kind}:1`,
+});
+
+/** A context on the real storage of this test file, with the ports of hosts and sandboxes. */
+export function ctxOf(actor: Actor): Ctx {
+  return {
+    actor,
+    db: drizzle(env.DB),
+    requestId: "req_test",
+    log: createLog("error"),
+    now: Date.now,
+    newId: (kind) => newId(kind, Date.now()),
+    hosts: makeHostPort(env),
+    sandboxes: makeSandboxPort(env),
+    sessions: missing("sessions"),
+    principals: missing("principals"),
+    models: missing("models"),
+  };
+}
+
+export const newTeam = () => newId("team", Date.now());
+
+/** A registered host behind a fake agent. With a team it is that team's own, and the team brings its own. */
+export async function onlineHost(): Promise<FakeAgent> {
+  const { host, registrationToken } = await inviteHost(ctxOf(actorOf("", null, "system")), { type: "regular" });
+  const agent = new FakeAgent(host.id);
+  const nobody = ctxOf(actorOf("", null, "anonymous"));
+  await registerHost(nobody, { token: registrationToken, address: agent.address });
+  return agent;
+}
+
+/** A sandbox row of a team, not yet started. */
+export async function newSandbox(teamId: string): Promise<string> {
+  const id = newId("sandbox", Date.now());
+  await insertSandbox(drizzle(env.DB), { id, teamId, name: "test", createdBy: "user_1", createdAt: Date.now() });
+  return id;
+}
+
+type Row = Record<string, unknown>;
+
+export async function rowOf(table: "sandboxes" | "hosts", id: string): Promise<Row | null> {
+  return env.DB.prepare(`SELECT * FROM ${table} WHERE id = ?`).bind(id).first();
+}
+
+/** Actions audited about something, oldest first. */
+export async function auditOf(subjectId: string): Promise<unknown[]> {
+  const query = "SELECT action FROM audit_entries WHERE subject_id = ? ORDER BY created_at, id";
+  const { results } = await env.DB.prepare(query).bind(subjectId).all();
+  return results.map(({ action }) => action);
+}
+
+/** Waits until a check passes; what it last threw is thrown when it never does. */
+export const eventually = <T>(check: () => T | Promise<T>): Promise<T> =>
+  vi.waitFor(check, { timeout: 10_000, interval: 20 });
