@@ -3,10 +3,13 @@ import { DIST, ROOT } from "#scripts/lib/paths";
 import { run } from "#scripts/lib/run";
 
 /** Bundles the Worker to dist/worker/worker.js exactly as a deploy would. */
-export async function buildWorker(): Promise<void> {
+export const buildWorker = (): Promise<void> => bundle("src/worker.ts", "worker");
+
+/** Bundles an entry of the Worker to dist/`name`/. */
+export async function bundle(entry: string, name: string): Promise<void> {
   await run(
     join(ROOT, "node_modules", ".bin", "wrangler"),
-    ["deploy", "--dry-run", "--outdir", join(DIST, "worker")],
-    "Bundling the Worker",
+    ["deploy", join(ROOT, entry), "--dry-run", "--outdir", join(DIST, name)],
+    `Bundling ${entry}`,
   );
 }

@@ -11,6 +11,8 @@ export type ProductOptions = {
   port: number;
   /** Settings and secrets, over those of wrangler.toml. */
   vars: Record<string, string>;
+  /** File of the bundle to serve; what the build makes when absent. */
+  bundle?: string;
   /** Receives every log line of the Worker. */
   onLog?: (line: string, level: string) => void;
 };
@@ -41,7 +43,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       ...workerOptions,
       name: "longshore",
       modules: [
-        { type: "ESModule", path: "worker.js", contents: readFileSync(join(DIST, "worker", "worker.js"), "utf8") },
+        {
+          type: "ESModule",
+          path: "worker.js",
+          contents: readFileSync(options.bundle ?? join(DIST, "worker", "worker.js"), "utf8"),
+        },
       ],
       bindings: { ...(workerOptions.bindings as Record<string, string>), ...options.vars },
     }),

@@ -3,14 +3,15 @@ import { ROOT } from "#scripts/lib/paths";
 import { QUIET_ENV } from "#scripts/lib/quiet";
 import { Problem } from "#scripts/lib/terminal";
 
-/** Runs a program to its end without showing its output; the output explains the `Problem` when it fails. */
-export function run(command: string, args: readonly string[], what: string): Promise<string> {
+/** Runs a program to its end, with `stdin` as its input, without showing its output; the output explains the `Problem` when it fails. */
+export function run(command: string, args: readonly string[], what: string, stdin?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: ROOT,
       env: { ...QUIET_ENV, ...process.env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
+    child.stdin.end(stdin ?? "");
     let output = "";
     const keep = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-20_000);

@@ -1,0 +1,49 @@
+import { quantile, type Row } from "#scripts/bench/measure";
+import type { World } from "#scripts/bench/world";
+import { endsRun } from "#scripts/lib/read-events";
+
+const STREAMS = 300;
+const TOKENS = 10;
+
+/** 300 sessions that stream one token a second at the same time, each watched to its end. */
+export async function measureStreams(world: World): Promise<Row[]> {
+  const sessions = await Promise.all(Array.from({ length: STREAMS }, () => world.session()));
+  const watched = await Promise.all(sessions.map((sessionId) => watch(world, sessionId)));
+  const complete = watched.filter(({ tokens }) => tokens === TOKENS).length;
+  const firsts = watched.map(({ firstMs }) => firstMs);
+  return [
+    {
+      figure: `${STREAMS} held streams, a token a second`,
+      value: `${complete} complete`,
+      aim: `${STREAMS} complete`,
+      met: complete === STREAMS,
+    },
+    {
+      figure: `${STREAMS} held streams, first token p95`,
+      value: `${quantile(firsts, 0.95).toFixed(0)} ms`,
+      aim: "",
+      met: null,
+    },
+  ];
+}
+
+async function watch(world: World, sessionId: string): Promise<{ tokens: number; firstMs: number }> {
+  const reader = world.follow(sessionId);
+  const started = performance.now();
+  let firstMs = Number.NaN;
+  const first = reader
+    .next(({ type }) => type === "message.delta")
+    .then(() => {
+      firstMs = performance.now() - started;
+    });
+  let runId = "";
+  const ended = reader.next((event) => runId !== "" && endsRun(runId)(event));
+  runId = await world.post(sessionId, `slow ${TOKENS}`);
+  await Promise.all([first, ended]);
+  const text = reader.events
+    .filter(({ type }) => type === "message.delta")
+    .map(({ data }) => (typeof data.delta === "string" ? data.delta : ""))
+    .join("");
+  await reader.close();
+  return { tokens: text.trim().split(/\s+/).length, firstMs };
+}

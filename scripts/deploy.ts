@@ -1,0 +1,97 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { exportJWK, generateKeyPair } from "jose";
+import { randomToken } from "#kernel/digest";
+import { api } from "#scripts/lib/api";
+import { ROOT } from "#scripts/lib/paths";
+import { run } from "#scripts/lib/run";
+import { bold, main, Problem, say, step } from "#scripts/lib/terminal";
+
+const HELP = `npm run deploy [-- OPTIONS]
+
+Deploys Longshore to your Cloudflare account (log in first: npx wrangler login). Safe to repeat.
+
+  --dry-run       bundle for production and show what would be bound; needs no account
+  --owner EMAIL   on the first deployment: who owns it; prints that owner's API key once
+
+It creates the D1 database "longshore", the secret SIGNING_KEY, and the Worker with its Durable Objects.`;
+
+const WRANGLER = join(ROOT, "node_modules", ".bin", "wrangler");
+/** wrangler.toml with this account's database id in place of the local one. */
+const CONFIG = join(ROOT, ".wrangler.production.toml");
+const LOCAL_ID = "00000000-0000-0000-0000-000000000000";
+
+const wrangler = (args: string[], what: string, stdin?: string) =>
+  run(WRANGLER, [...args, "--config", CONFIG, "--env", "production"], what, stdin);
+
+await main(async () => {
+  const { values } = parseArgs({
+    options: { "dry-run": { type: "boolean" }, owner: { type: "string" }, help: { type: "boolean" } },
+  });
+  if (values.help) {
+    say(HELP);
+    return 0;
+  }
+  writeConfig(LOCAL_ID);
+  if (values["dry-run"]) {
+    say(await wrangler(["deploy", "--dry-run", "--outdir", join(ROOT, "dist", "production")], "Bundling"));
+    return 0;
+  }
+  await run(WRANGLER, ["whoami"], "Looking for your Cloudflare login").catch(() => {
+    throw new Problem("You are not logged in to Cloudflare.", "Run: npx wrangler login");
+  });
+  writeConfig(await step("Finding or creating the database", databaseId));
+  await step("Migrating the database", () =>
+    wrangler(["d1", "migrations", "apply", "DB", "--remote"], "The migration"),
+  );
+  const deployed = await step("Deploying", () => wrangler(["deploy"], "The deployment"));
+  const fresh = await step("Storing the signing key", ensureSigningKey);
+  const url = /https:\/\/[^\s]+/.exec(deployed)?.[0];
+  say(`${bold("Longshore")} is at ${url ?? "the address wrangler shows for it"}.`);
+  if (values.owner && url) await createOwner(url, values.owner);
+  else if (fresh) say("Create its first owner: npm run deploy -- --owner you@example.com");
+  return 0;
+});
+
+function writeConfig(id: string): void {
+  writeFileSync(CONFIG, readFileSync(join(ROOT, "wrangler.toml"), "utf8").replaceAll(LOCAL_ID, id));
+}
+
+async function databaseId(): Promise<string> {
+  const listed = JSON.parse(await run(WRANGLER, ["d1", "list", "--json"], "Listing databases")) as {
+    name: string;
+    uuid: string;
+  }[];
+  const known = listed.find(({ name }) => name === "longshore");
+  if (known) return known.uuid;
+  const made = await run(WRANGLER, ["d1", "create", "longshore"], "Creating the database");
+  const id = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/.exec(made)?.[0];
+  if (!id) throw new Problem("The database was created but its id was not in the answer.", made);
+  return id;
+}
+
+/** True when the key was made now. An existing key is kept: replacing it would cut off every registered host. */
+async function ensureSigningKey(): Promise<boolean> {
+  const secrets = JSON.parse(await wrangler(["secret", "list", "--format", "json"], "Listing secrets")) as {
+    name: string;
+  }[];
+  if (secrets.some(({ name }) => name === "SIGNING_KEY")) return false;
+  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const jwk = JSON.stringify(await exportJWK(privateKey));
+  await wrangler(["secret", "put", "SIGNING_KEY"], "Storing the signing key", jwk);
+  return true;
+}
+
+/** Opens the set-up operations for as long as the first owner takes. */
+async function createOwner(url: string, email: string): Promise<void> {
+  const token = randomToken();
+  await wrangler(["secret", "put", "SETUP_TOKEN"], "Opening the set-up", token);
+  try {
+    const setup = api(url, { "x-setup-token": token });
+    const { apiKey } = await setup<{ apiKey: string }>("POST", "/internal/v1/setup/owner", { email });
+    say(`API key of ${email}, shown this once: ${apiKey}`);
+  } finally {
+    await wrangler(["secret", "delete", "SETUP_TOKEN"], "Closing the set-up", "y\n");
+  }
+}
