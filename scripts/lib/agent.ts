@@ -27,10 +27,35 @@ export type Agent = {
 
 const READY_MS = 60_000;
 const STOP_MS = 10_000;
+const RESTART_MS = 500;
 
-/** Starts the host agent as its own process and answers once it is registered and its self-test has passed. */
+/**
+ * Starts the host agent as its own process and answers once it is registered and its self-test has passed. An agent
+ * that dies later is started again on its credentials until `stop` is called.
+ */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const child = spawn(
+  const first = launch(options);
+  const agent: Agent = { ...(await readyOrStopped(first, options)), process: first, stop: () => halt() };
+  let stopping = false;
+  const halt = () => {
+    stopping = true;
+    return end(agent.process);
+  };
+  const revive = async () => {
+    await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+    if (stopping) return;
+    options.onLog?.("the host agent ended by itself; starting it again");
+    const next = launch({ ...options, token: undefined });
+    agent.process = next;
+    next.once("close", revive);
+    await ready(next, options.onLog).catch((error: Error) => options.onLog?.(error.message));
+  };
+  first.once("close", revive);
+  return agent;
+}
+
+function launch(options: AgentOptions): ChildProcess {
+  return spawn(
     process.execPath,
     [
       ...(options.watch ? ["--watch", "--watch-preserve-output"] : []),
@@ -41,10 +66,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ],
     { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] },
   );
+}
+
+async function readyOrStopped(child: ChildProcess, options: AgentOptions): Promise<Ready> {
   try {
-    return { ...(await ready(child, options.onLog)), process: child, stop: () => stop(child) };
+    return await ready(child, options.onLog);
   } catch (error) {
-    await stop(child);
+    await end(child);
     throw error;
   }
 }
@@ -82,7 +110,7 @@ function readyLine(line: string): Ready | undefined {
 }
 
 /** Asks the agent to stop, and insists when it does not. */
-async function stop(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once("close", resolve));
   child.kill("SIGTERM");

@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startBarePlatform } from "#scripts/bench/bare-platform";
+import { measureCommands } from "#scripts/bench/commands";
+import type { Row } from "#scripts/bench/measure";
+import { residentMib } from "#scripts/bench/memory";
+import { startScriptedModel } from "#scripts/bench/scripted-model";
+import { measureSessions } from "#scripts/bench/sessions";
+import { measureStreams } from "#scripts/bench/streams";
+import { measureThroughput } from "#scripts/bench/throughput";
+import { World } from "#scripts/bench/world";
+import { buildWorker } from "#scripts/lib/build";
+import { startStack } from "#scripts/lib/stack";
+import { main, say } from "#scripts/lib/terminal";
+
+const HELP = `npm run bench [-- --json]
+
+Starts the product as npm start does, with a scripted model server, and measures it beside the bare platform.
+Absolute times depend on the machine; the ratios are the result.
+
+  --json   print the rows as JSON`;
+
+await main(async () => {
+  const { values } = parseArgs({ options: { json: { type: "boolean" }, help: { type: "boolean" } } });
+  if (values.help) {
+    say(HELP);
+    return 0;
+  }
+  const dataDir = mkdtempSync(join(tmpdir(), "longshore-bench-"));
+  await buildWorker();
+  const model = await startScriptedModel();
+  const bare = await startBarePlatform(dataDir);
+  const stack = await startStack({
+    dataDir,
+    vars: {
+      LOG_LEVEL: "error",
+      MODELS: JSON.stringify({
+        default: "echo",
+        models: { echo: { provider: "openai-compatible", model: "echo", url: model.url } },
+      }),
+    },
+  });
+  try {
+    const world = await World.open(stack);
+    const idle = residentMib(process.pid, "workerd");
+    const rows = [
+      ...(await measureSessions(world, bare.url, model.url)),
+      ...(await measureThroughput(world)),
+      ...(await measureCommands(world)),
+      ...(await measureStreams(world)),
+      ...memory(idle),
+    ];
+    if (values.json) say(JSON.stringify({ date: new Date().toISOString(), machine: machine(), rows }));
+    else say(table(rows));
+    return rows.some(({ met }) => met === false) ? 1 : 0;
+  } finally {
+    await stack.stop();
+    await bare.stop();
+    await model.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+});
+
+function memory(idleMib: number): Row[] {
+  const row = (figure: string, mib: number): Row => ({ figure, value: `${mib.toFixed(0)} MiB`, aim: "", met: null });
+  return [
+    row("memory of both runtimes at the start", idleMib),
+    row("memory of both runtimes at the end", residentMib(process.pid, "workerd")),
+  ];
+}
+
+const machine = () => `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+
+function table(rows: Row[]): string {
+  const mark = ({ met }: Row) => (met === null ? "" : met ? "yes" : "no");
+  const lines = rows.map((row) => `| ${row.figure} | ${row.value} | ${row.aim} | ${mark(row)} |`);
+  const head = ["| figure | measured | aim | met |", "| --- | --- | --- | --- |"];
+  return [`${new Date().toISOString().slice(0, 10)}, ${machine()}\n`, ...head, ...lines].join("\n");
+}
