@@ -8,7 +8,7 @@ import type { Row } from "#scripts/bench/measure";
 import { residentMib } from "#scripts/bench/memory";
 import { startScriptedModel } from "#scripts/bench/scripted-model";
 import { measureSessions } from "#scripts/bench/sessions";
-import { measureStreams } from "#scripts/bench/streams";
+import { measureStreams, SLOW_SCRIPT } from "#scripts/bench/streams";
 import { measureThroughput } from "#scripts/bench/throughput";
 import { World } from "#scripts/bench/world";
 import { buildWorker } from "#scripts/lib/build";
@@ -30,7 +30,7 @@ await main(async () => {
   }
   const dataDir = mkdtempSync(join(tmpdir(), "longshore-bench-"));
   await buildWorker();
-  const model = await startScriptedModel();
+  const model = await startScriptedModel({ slow: SLOW_SCRIPT });
   const bare = await startBarePlatform(dataDir);
   const stack = await startStack({
     dataDir,

@@ -5,6 +5,9 @@ import { endsRun } from "#scripts/lib/read-events";
 const STREAMS = 300;
 const TOKENS = 10;
 
+/** What the scripted model answers here: a token a second. */
+export const SLOW_SCRIPT = [{ steps: [{ tokens: TOKENS, perSecond: 1 }] }];
+
 /** 300 sessions that stream one token a second at the same time, each watched to its end. */
 export async function measureStreams(world: World): Promise<Row[]> {
   const sessions = await Promise.all(Array.from({ length: STREAMS }, () => world.session()));
@@ -38,7 +41,7 @@ async function watch(world: World, sessionId: string): Promise<{ tokens: number;
     });
   let runId = "";
   const ended = reader.next((event) => runId !== "" && endsRun(runId)(event));
-  runId = await world.post(sessionId, `slow ${TOKENS}`);
+  runId = await world.post(sessionId, "script:slow");
   await Promise.all([first, ended]);
   const text = reader.events
     .filter(({ type }) => type === "message.delta")

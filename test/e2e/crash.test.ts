@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bundle } from "#scripts/lib/build";
 import { DIST } from "#scripts/lib/paths";
-import { type ModelServer, startModelServer } from "#test/node/model-server";
+import { ModelServer } from "#test/node/model-server";
 import { storm } from "#test/node/storm";
 
 const KILLS = Number(process.env.KILLS ?? 20);
@@ -19,17 +19,20 @@ const folder = () => {
 };
 
 beforeAll(async () => {
-  model = await startModelServer({ echo: { tokens: 12, everyMs: 8 } });
+  model = await ModelServer.start({
+    record: false,
+    scripts: { slowly: [{ steps: [{ tokens: 12, perSecond: 120 }] }] },
+  });
 });
 afterAll(async () => {
-  await model.stop();
+  await model.close();
   for (const made of folders) rmSync(made, { recursive: true, force: true });
 });
 
 const vars = () => ({
   MODELS: JSON.stringify({
     default: "scripted",
-    models: { scripted: { provider: "openai-compatible", model: "echo", url: model.url } },
+    models: { scripted: { provider: "openai-compatible", model: "scripted", url: model.url } },
   }),
 });
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Api, api } from "#scripts/lib/api";
 import { endsRun, readEvents, type StreamedEvent } from "#scripts/lib/read-events";
-import { type ModelServer, startModelServer } from "#test/node/model-server";
+import { say, call as toolCall, turn } from "#test/node/model-script";
+import { ModelServer } from "#test/node/model-server";
 import { type Started, startedProduct } from "#test/node/started";
 
 let model: ModelServer;
@@ -12,7 +13,7 @@ let call: Api;
 let workspaceId: string;
 
 beforeAll(async () => {
-  model = await startModelServer();
+  model = await ModelServer.start();
   product = await startedProduct({
     MODELS: JSON.stringify({
       default: "builtin/shell",
@@ -25,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   expect(await product?.stop()).toBe(0);
-  await model?.stop();
+  await model?.close();
 });
 
 const session = async (body: Record<string, unknown>) =>
@@ -55,12 +56,12 @@ test("a run of builtin/shell executes its command in an isolated sandbox and str
 
 test("a run of a scripted model calls tools, sees their results and answers", async () => {
   model.script("forge", [
-    { toolCalls: [{ name: "Write", input: { file_path: "/workspace/forged.txt", content: "iron" } }] },
-    { toolCalls: [{ name: "Bash", input: { command: "cat forged.txt && exit 3" } }] },
-    { text: ["It says ", "iron."] },
+    turn(toolCall("Write", { file_path: "/workspace/forged.txt", content: "iron" })),
+    turn(toolCall("Bash", { command: "cat forged.txt && exit 3" })),
+    say("It says ", "iron."),
   ]);
   const sessionId = await session({ agentName: "builder", modelRef: "scripted" });
-  const events = await runToEnd(sessionId, "please #forge");
+  const events = await runToEnd(sessionId, "please script:forge");
   expect(events.at(-1)?.type).toBe("run.completed");
   expect(textOf(events)).toContain("It says iron.");
   const seen = JSON.stringify(model.requests.at(-1));

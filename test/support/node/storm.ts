@@ -56,7 +56,7 @@ export async function storm({ dataDir, vars, kills, seed, bundle }: Storm): Prom
   const post = async (key: string, sessionId: string) => {
     const attempt = attempts.get(key) ?? { key, sessionId, runIds: new Set<string>() };
     attempts.set(key, attempt);
-    const body = { content: `message ${key}` };
+    const body = { content: `script:slowly ${key}` };
     const { runId } = await call<{ runId: string }>("POST", `/api/v1/sessions/${sessionId}/messages`, body, {
       "idempotency-key": key,
     });
