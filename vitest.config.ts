@@ -27,6 +27,7 @@ export default defineConfig(async () => ({
         test: {
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
+          globalSetup: ["./test/support/node/model-server-setup.ts"],
           setupFiles: ["./test/support/worker/setup.ts"],
           testTimeout: 30_000,
         },
