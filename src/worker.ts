@@ -1,8 +1,33 @@
+import type { Actor } from "#domain/actor";
+import { sweepStaleRuns } from "#domain/session/sweep-stale-runs";
+import { newId } from "#kernel/id";
+import { contextOf } from "#platform/context";
+import { createApp } from "./app.ts";
+
 export { HostObject } from "#objects/host/host-object";
 export { PrincipalObject } from "#objects/principal/principal-object";
 export { SandboxObject } from "#objects/sandbox/sandbox-object";
 export { SessionObject } from "#objects/session/session-object";
 
+const app = createApp(contextOf);
+
+/** Who acts in scheduled work: nobody's team, every permission. */
+const SYSTEM: Actor = {
+  kind: "system",
+  id: "system",
+  teamId: "",
+  userId: null,
+  role: null,
+  platformAdmin: true,
+  credentialId: null,
+  subject: "system:scheduler",
+};
+
 export default {
-  fetch: () => new Response("not built yet", { status: 503 }),
+  fetch: app.fetch,
+  async scheduled(_controller, env) {
+    const ctx = { ...contextOf(env, newId("operation", Date.now())), actor: SYSTEM };
+    const woken = await sweepStaleRuns(ctx);
+    if (woken > 0) ctx.log.warn("sessions with silent runs were woken", { sessions: woken });
+  },
 } satisfies ExportedHandler<Env>;

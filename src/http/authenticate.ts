@@ -1,4 +1,5 @@
 import type { Actor } from "#domain/actor";
+import { verifyHostToken } from "#domain/host/verify-host-token";
 import { ANONYMOUS_PRINCIPAL, ANONYMOUS_SECRET, parseApiKey } from "#domain/principal/api-key";
 import { isFromLoopback } from "#http/loopback";
 import type { AuthSettings, BaseCtx } from "#http/surface";
@@ -16,6 +17,8 @@ export async function authenticate(base: BaseCtx, request: Request, settings: Au
     if (!key) throw new Fault("unauthenticated", "the credential is not valid");
     return unwrap(await base.principals.principal(key.id).verify(await sha256(presented)));
   }
+  const hostToken = request.headers.get("x-host-token");
+  if (hostToken !== null) return unwrap(await verifyHostToken(base, hostToken));
   if (settings.anonymous && isFromLoopback(request)) {
     return unwrap(await base.principals.principal(ANONYMOUS_PRINCIPAL).verify(await sha256(ANONYMOUS_SECRET)));
   }

@@ -9,8 +9,8 @@ const SANE_KEY = /^[\x21-\x7e]{1,255}$/;
 const SEED_WORDS = 4;
 
 /** The `Idempotency-Key` of a request; throws `invalid` for one that is empty, long, or not printable ASCII. */
-export function idempotencyKeyOf(request: Request): string | null {
-  const key = request.headers.get("idempotency-key");
+export function idempotencyKeyOf(header: string | undefined): string | null {
+  const key = header ?? null;
   if (key !== null && !SANE_KEY.test(key)) {
     throw new Fault("invalid", "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces");
   }

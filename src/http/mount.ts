@@ -4,7 +4,7 @@ import { type Ctx, demand } from "#domain/context";
 import { authenticate } from "#http/authenticate";
 import { demandOctets, readJson } from "#http/body";
 import { idempotencyKeyOf, once } from "#http/idempotency";
-import { type Operation, type RawRequest, Reply, takesJson } from "#http/operation";
+import { type Operation, type RawRequest, takesJson } from "#http/operation";
 import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
 import { Fault } from "#kernel/fault";
 
@@ -36,27 +36,35 @@ export function answerFault(c: AppContext, surface: Surface, error: unknown): Re
 
 async function serve(c: AppContext, surface: Surface, op: Operation): Promise<Response> {
   const { base, settings } = c.var;
-  if (op.permission === null) return respond(op, await run(op, publicContext(base), c, await readInput(c, op)));
+  if (op.permission === null) return toResponse(await run(op, publicContext(base), c, await readInput(c, op)));
   const actor = await (surface.authenticate ?? authenticate)(base, c.req.raw, settings);
   // Before the body is looked at: a caller without permission learns nothing about the schema.
   demand(actor, op.permission);
   const ctx: Ctx = { ...base, actor };
   const input = await readInput(c, op);
-  const key = op.creates ? idempotencyKeyOf(c.req.raw) : null;
-  if (key === null) return respond(op, await run(op, ctx, c, input));
-  const scope = `${c.req.method} ${c.req.path}`;
-  const answer = await once(ctx, { key, scope, body: [input.query, input.body] }, async (once) =>
-    toAnswer(op, await run(op, once, c, input)),
-  );
+  const key = op.creates ? idempotencyKeyOf(c.req.header("idempotency-key")) : null;
+  if (key === null) return toResponse(await run(op, ctx, c, input));
+  const request = { key, scope: `${c.req.method} ${c.req.path}`, body: [input.query, input.body] };
+  const answer = await once(ctx, request, (seeded) => run(op, seeded, c, input));
   const response = toResponse(answer);
   if (answer.replayed) response.headers.set("idempotent-replayed", "true");
   return response;
 }
 
 type Parsed = { params: unknown; query: unknown; body: unknown };
+type Answer = { status: number; body: unknown };
 
-const run = (op: Operation, ctx: Ctx, c: AppContext, input: Parsed): Promise<unknown> =>
-  op.run(ctx, { ...input, raw: rawOf(c.req.raw) } as never);
+/** The answer goes through its schema: what the contract does not name is dropped, and no column slips across. */
+async function run(op: Operation, ctx: Ctx, c: AppContext, input: Parsed): Promise<Answer> {
+  const outcome = { status: op.returns.status };
+  const output = await op.run(ctx, { ...input, raw: rawOf(c.req.raw), outcome } as never);
+  return { status: outcome.status, body: op.returns.schema.parse(output) };
+}
+
+function toResponse({ status, body }: Answer): Response {
+  if (body instanceof Response) return body;
+  return status === 204 ? new Response(null, { status }) : Response.json(body, { status });
+}
 
 function publicContext(base: BaseCtx): Ctx {
   const nobody = { id: "anonymous", teamId: "", userId: null, role: null, platformAdmin: false, credentialId: null };
@@ -89,17 +97,3 @@ function rawOf(request: Request): RawRequest {
     signal: request.signal,
   };
 }
-
-type Answer = { status: number; body: unknown };
-
-/** Through the schema: what the contract does not name is dropped, and no column slips across. */
-function toAnswer(op: Operation, output: unknown): Answer {
-  if (output instanceof Reply) return { status: output.status, body: op.returns.schema.parse(output.body) };
-  return { status: op.returns.status, body: op.returns.schema.parse(output) };
-}
-
-const toResponse = ({ status, body }: Answer): Response =>
-  status === 204 ? new Response(null, { status }) : Response.json(body, { status });
-
-const respond = (op: Operation, output: unknown): Response =>
-  output instanceof Response ? output : toResponse(toAnswer(op, output));

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OCTETS, type Operation, takesJson } from "#http/operation";
+import { DEFAULT } from "#http/query";
 import type { Surface } from "#http/surface";
 import { FAULTS, type FaultCode } from "#kernel/fault";
 
@@ -153,6 +154,10 @@ function toSchema(schema: z.ZodType, io: "input" | "output", components: Compone
 
 /** Unknown fields are tolerated everywhere. The rest only repeats the type: the pattern of a date-time, and bounds that are just those of a safe integer. */
 function tidy({ jsonSchema }: { jsonSchema: Json }): void {
+  if (DEFAULT in jsonSchema) {
+    jsonSchema.default = jsonSchema[DEFAULT];
+    delete jsonSchema[DEFAULT];
+  }
   if (jsonSchema.format === "date-time") delete jsonSchema.pattern;
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;

@@ -14,21 +14,14 @@ export type RawRequest = {
   signal: AbortSignal;
 };
 
-/** An answer with another status than the operation's usual one; the status must be declared in `also`. */
-export class Reply<T> {
-  readonly status: number;
-  readonly body: T;
-  constructor(status: number, body: T) {
-    this.status = status;
-    this.body = body;
-  }
-}
+/** The status of the answer; `run` may set one that is declared in `also`. */
+export type Outcome = { status: number };
 
 type SuccessStatus = 200 | 201 | 202 | 204;
 type Returns<R extends z.ZodType> = {
   status: SuccessStatus;
   schema: R;
-  /** Media type of an answer that is not JSON; `run` then returns a `Response`. */
+  /** Media type of an answer that is not JSON; its schema is `RawAnswer`. */
   media?: string;
   description?: string;
 };
@@ -58,8 +51,8 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   faults: readonly FaultCode[];
   run: (
     ctx: Ctx,
-    input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; raw: RawRequest },
-  ) => Promise<z.input<R> | Reply<z.input<R>> | Response>;
+    input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; raw: RawRequest; outcome: Outcome },
+  ) => Promise<z.input<R>>;
 };
 
 /** One endpoint as data. Its generics are erased here, so that hundreds cost the type checker nothing together. */
@@ -94,5 +87,7 @@ export function operation<
 
 /** No answer body. */
 export const Empty = z.undefined();
+/** An answer that `run` makes itself, such as a stream. */
+export const RawAnswer = z.custom<Response>((value) => value instanceof Response);
 
 export const takesJson = (op: Operation): boolean => !(op.body instanceof z.ZodUndefined);

@@ -50,7 +50,7 @@ export async function listStaleSessions(db: Db, before: number, limit: number): 
 }
 
 export function insertSession(db: Db, session: Session): Statement {
-  return db.insert(sessions).values(session);
+  return db.insert(sessions).values(session).onConflictDoNothing();
 }
 
 export function deleteSessionRow(db: Db, teamId: string, id: string): Statement {

@@ -1,0 +1,30 @@
+import { drizzle } from "drizzle-orm/d1";
+import type { Ctx, Ports } from "#domain/context";
+import { newId } from "#kernel/id";
+import { createLog } from "#kernel/log";
+import { makeHostPort } from "#platform/host/port";
+import { catalog } from "#platform/models/catalog";
+import { principalPort } from "#platform/principal/port";
+import { makeSandboxPort } from "#platform/sandbox/port";
+import { sessionPort } from "#platform/session/port";
+
+/** The ports of an environment. They are stateless wrappers of its bindings. */
+export const portsOf = (env: Env): Ports => ({
+  sessions: sessionPort(env),
+  sandboxes: makeSandboxPort(env),
+  hosts: makeHostPort(env),
+  principals: principalPort(env),
+  models: catalog(env),
+});
+
+/** What a request may use before it is known who asks: ports, directory, clock, ids, and a log that names the request. */
+export function contextOf(env: Env, requestId: string): Omit<Ctx, "actor"> {
+  return {
+    ...portsOf(env),
+    db: drizzle(env.DB),
+    requestId,
+    log: createLog(env.LOG_LEVEL, { requestId }),
+    now: Date.now,
+    newId: (kind) => newId(kind, Date.now()),
+  };
+}

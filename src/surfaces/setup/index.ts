@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { inviteHost } from "#domain/host/invite-host";
+import { createOwner } from "#domain/setup/create-owner";
+import { isFromLoopback } from "#http/loopback";
+import { operation } from "#http/operation";
+import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
+import { sameText, sha256 } from "#kernel/digest";
+import { FAULTS, Fault } from "#kernel/fault";
+
+const operations = [
+  operation({
+    id: "createOwner",
+    method: "post",
+    path: "/internal/v1/setup/owner",
+    tag: "Set-up",
+    summary: "Make the first user, their team and an API key",
+    description: "Repeated for the same e-mail it issues another key; for another one it is refused.",
+    permission: "platform:setup",
+    body: z.object({ email: z.email().max(254), teamName: z.string().trim().min(1).max(100).default("Home") }),
+    returns: {
+      status: 201,
+      schema: z.object({ userId: z.string(), teamId: z.string(), apiKeyId: z.string(), apiKey: z.string() }),
+    },
+    faults: ["conflict", "route_not_found"],
+    run: (ctx, { body }) => createOwner(ctx, body),
+  }),
+  operation({
+    id: "inviteHost",
+    method: "post",
+    path: "/internal/v1/setup/hosts",
+    tag: "Set-up",
+    summary: "Add a host of the platform and get the token its agent registers with",
+    permission: "platform:setup",
+    body: z.object({ type: z.literal("regular").default("regular") }),
+    returns: { status: 201, schema: z.object({ hostId: z.string(), registrationToken: z.string() }) },
+    faults: ["route_not_found"],
+    run: async (ctx, { body }) => {
+      const { host, registrationToken } = await inviteHost(ctx, { type: body.type });
+      return { hostId: host.id, registrationToken };
+    },
+  }),
+];
+
+/** Whoever fails here is told what an unknown route is told, so that nobody learns that the route exists. */
+async function authenticate(base: BaseCtx, request: Request, settings: AuthSettings) {
+  const token = request.headers.get("x-setup-token");
+  const known = settings.setupToken && token !== null && (await sameSecret(token, settings.setupToken));
+  if (!known || !isFromLoopback(request)) throw new Fault("route_not_found", "no such route");
+  base.log.info("set-up", { path: new URL(request.url).pathname });
+  return {
+    kind: "system" as const,
+    id: "setup",
+    teamId: "",
+    userId: null,
+    role: null,
+    platformAdmin: true,
+    credentialId: null,
+    subject: "system:setup",
+  };
+}
+
+const sameSecret = async (a: string, b: string) => sameText(await sha256(a), await sha256(b));
+
+const FaultBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+
+/** Local set-up of a fresh deployment; closed unless `SETUP_TOKEN` is set. */
+export const setupSurface: Surface = {
+  name: "setup",
+  title: "Longshore set-up",
+  description: "For the scripts that start a deployment on one machine. Answers only from there, to the set-up token.",
+  operations,
+  faultBody: FaultBody,
+  fault: (code, message) => ({ status: FAULTS[code].status, body: { error: { code, message } } }),
+  authenticate,
+  credential: { name: "setupToken", header: "X-Setup-Token" },
+};
