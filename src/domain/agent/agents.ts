@@ -4,7 +4,7 @@ import { Fault } from "#kernel/fault";
 /** Limits of agents that set none of their own, in seconds; null means no limit. */
 export type AgentLimits = { runTimeoutSeconds: number | null; toolTimeoutSeconds: number | null };
 
-export const DEFAULT_AGENT_NAME = "assistant";
+const DEFAULT_AGENT_NAME = "assistant";
 
 const DEFAULT_LIMITS: AgentLimits = { runTimeoutSeconds: 3_600, toolTimeoutSeconds: 600 };
 

@@ -1,7 +1,6 @@
 import { z } from "zod";
 
-export const PROVIDERS = ["openai", "openai-compatible", "anthropic", "workers-ai"] as const;
-export type Provider = (typeof PROVIDERS)[number];
+const PROVIDERS = ["openai", "openai-compatible", "anthropic", "workers-ai"] as const;
 
 /** Reference of the model that is always there and needs no key. */
 export const SHELL_REF = "builtin/shell";

@@ -3,7 +3,7 @@ import { ToolFailure } from "#domain/tool/tool";
 import type { FileStat } from "#protocol/supervisor";
 
 /** Largest file the text tools take into memory. */
-export const MAX_TEXT_BYTES = 10 * 1024 * 1024;
+const MAX_TEXT_BYTES = 10 * 1024 * 1024;
 
 /** Reads a UTF-8 file. Throws `ToolFailure` for one that is binary or too large, `Fault` when it cannot be read. */
 export async function readText(link: SandboxLink, path: string): Promise<{ text: string; stat: FileStat }> {

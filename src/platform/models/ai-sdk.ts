@@ -112,7 +112,7 @@ function toUsage(usage: LanguageModelUsage): ModelUsage {
 }
 
 /** The provider's message and HTTP status, also when the SDK wrapped them after its last retry. */
-export function toModelError(error: unknown): ModelError {
+function toModelError(error: unknown): ModelError {
   if (error instanceof ModelError) return error;
   const last = lastError(error);
   const status = property(last, "statusCode");

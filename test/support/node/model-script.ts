@@ -42,7 +42,7 @@ export type ChatMessage = {
 export type ChatRequest = { model?: string; stream?: boolean; messages: ChatMessage[]; tools?: unknown[] };
 
 /** Text of a chat message, whose content may be a list of parts. */
-export function chatText({ content }: ChatMessage): string {
+function chatText({ content }: ChatMessage): string {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
   return content.map((part: { text?: unknown }) => (typeof part.text === "string" ? part.text : "")).join("\n");
