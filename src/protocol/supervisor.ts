@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DEFAULT_OUTPUT_LIMIT, SUPERVISOR_ERRORS, type SupervisorErrorCode } from "#protocol/supervisor-values";
 
 /**
  * Version 1 of the HTTP interface of the supervisor, the one program inside every sandbox. On a host it is spoken as
@@ -20,34 +21,12 @@ import { z } from "zod";
  * Closing an exec request kills its process tree. Paths are absolute below the workspace root, or relative to it; a
  * path that leaves it, also through a symlink, is refused. Failures are `{ code, message }` with a code of the list.
  */
-export const SUPERVISOR_ERRORS = {
-  invalid: 400,
-  invalid_path: 400,
-  path_not_allowed: 403,
-  root_mutation: 400,
-  file_not_found: 404,
-  directory_not_found: 404,
-  entry_not_found: 404,
-  exec_not_found: 404,
-  entry_exists: 409,
-  entry_conflict: 409,
-  directory_not_empty: 409,
-  not_a_regular_file: 409,
-  precondition_failed: 412,
-  command_not_found: 400,
-  conflict: 409,
-  disk_full: 507,
-  too_large: 413,
-  internal: 500,
-} as const;
-export type SupervisorErrorCode = keyof typeof SUPERVISOR_ERRORS;
+export * from "#protocol/supervisor-values";
+
 export const SupervisorError = z.object({
   code: z.enum(Object.keys(SUPERVISOR_ERRORS) as [SupervisorErrorCode, ...SupervisorErrorCode[]]).catch("internal"),
   message: z.string(),
 });
-
-/** Bytes kept of each output stream unless the request says otherwise; the rest is dropped and reported. */
-export const DEFAULT_OUTPUT_LIMIT = 16 * 1024 * 1024;
 
 export const ExecRequest = z.object({
   /** Stable name of this command, so that it can be killed and a repeat is recognised. */
@@ -90,7 +69,6 @@ export const FileStat = z.object({
 });
 export type FileStat = z.infer<typeof FileStat>;
 
-export const FILE_SORTS = ["name", "updatedAt", "sizeBytes", "type"] as const;
 export const FileList = z.object({ entries: z.array(FileStat), total: z.int() });
 export type FileList = z.infer<typeof FileList>;
 
@@ -99,6 +77,3 @@ export const MoveEntry = z.object({ source: z.string(), target: z.string(), over
 export const RemovedEntry = z.object({ kind: z.enum(["file", "directory"]) });
 export const GlobResult = z.object({ paths: z.array(z.string()), truncated: z.boolean() });
 export type GlobResult = z.infer<typeof GlobResult>;
-
-/** Where a sandbox's files are, seen from inside. */
-export const WORKSPACE_ROOT = "/workspace";

@@ -1,0 +1,21 @@
+import type { ChildProcess } from "node:child_process";
+import type { Duplex } from "node:stream";
+import type { SandboxLimits } from "#protocol/host-agent";
+
+/** What a start needs: `slot` is a small number that no other sandbox of this agent has. */
+export type StartInput = { id: string; slot: number; workspace: string; limits: SandboxLimits };
+
+/** A started supervisor. `stop` answers when nothing of the sandbox runs any more; it is safe to repeat. */
+export type Started = { child: ChildProcess; socket: Duplex; exited: Promise<string>; stop: () => Promise<void> };
+
+/** One way to run a supervisor. */
+export interface Backend {
+  readonly kind: "bubblewrap" | "none";
+  /** Limits and protections this machine cannot enforce, in words for people. */
+  readonly unenforced: string[];
+  /** Makes the workspace's folder with the owner the sandbox runs as. */
+  prepare(workspace: string, slot: number): void;
+  start(input: StartInput): Promise<Started>;
+  /** Kills what an earlier life of the agent left running. */
+  reap(): Promise<void>;
+}

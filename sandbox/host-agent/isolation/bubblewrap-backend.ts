@@ -1,0 +1,128 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import type { Duplex, Readable, Writable } from "node:stream";
+import type { SandboxLimits } from "#protocol/host-agent";
+import type { Backend, Started, StartInput } from "./backend.ts";
+import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
+import { Cgroups, type SandboxGroup } from "./cgroups.ts";
+import { endWithin, exitOf, killQuietly } from "./exit.ts";
+import { seccompFilter } from "./seccomp.ts";
+
+/** Host user ids that one agent uses for its sandboxes. */
+export const USERS_PER_AGENT = 1000;
+
+const DISK_IN_WORDS = "disk space: one file is limited, the sum of a sandbox's files is not";
+const SAME_USER_IN_WORDS = "separate host users: the agent does not run as root, so all sandboxes run as its own user";
+
+type Options = { runtime: string; firstUser: number };
+
+/** Runs each sandbox in bubblewrap: namespaces of its own, a system call filter, and as root a host user of its own. */
+export class BubblewrapBackend implements Backend {
+  readonly kind = "bubblewrap";
+  readonly #runtime: string;
+  readonly #firstUser: number;
+  readonly #asRoot = process.getuid?.() === 0;
+  readonly #filter = seccompFilter();
+  readonly #cgroups: Cgroups;
+  readonly #disableUserns: boolean;
+
+  constructor({ runtime, firstUser }: Options) {
+    this.#runtime = runtime;
+    this.#firstUser = firstUser;
+    this.#cgroups = Cgroups.detect(String(firstUser));
+    this.#disableUserns = execFileSync("bwrap", ["--help"], { encoding: "utf8" }).includes("--disable-userns");
+  }
+
+  get unenforced(): string[] {
+    return [...this.#cgroups.unenforced, DISK_IN_WORDS, ...(this.#asRoot ? [] : [SAME_USER_IN_WORDS])];
+  }
+
+  prepare(workspace: string, slot: number): void {
+    mkdirSync(workspace, { recursive: true, mode: 0o700 });
+    if (this.#asRoot) chownSync(workspace, this.#firstUser + slot, this.#firstUser + slot);
+  }
+
+  async start({ id, slot, workspace, limits }: StartInput): Promise<Started> {
+    const group = this.#cgroups.create(id, limits);
+    const child = this.#spawn(slot, workspace, limits);
+    const exited = exitOf(child, child.stderr);
+    const pipe = <T>(descriptor: number) => child.stdio[descriptor] as unknown as T;
+    for (const descriptor of Object.values(DESCRIPTORS)) pipe<Duplex>(descriptor).on("error", () => {});
+    const inner: { pid: number | null } = { pid: null };
+    const socket = pipe<Duplex>(DESCRIPTORS.supervisor);
+    const stop = () => this.#stop(child, socket, exited, group, inner);
+    try {
+      const args = bubblewrapArguments({ workspace, runtime: this.#runtime, disableUserns: this.#disableUserns });
+      pipe<Writable>(DESCRIPTORS.args).end(args.map((argument) => `${argument}\0`).join(""));
+      pipe<Writable>(DESCRIPTORS.seccomp).end(this.#filter);
+      inner.pid = await Promise.race([
+        firstProcess(pipe<Readable>(DESCRIPTORS.status)),
+        exited.then((why) => Promise.reject(new Error(`bwrap: ${why}`))),
+      ]);
+      // Everything of the sandbox descends from this process, which waits until it is in its group.
+      group.add(inner.pid);
+      pipe<Writable>(DESCRIPTORS.block).end("x");
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { child, socket, exited, stop };
+  }
+
+  async reap(): Promise<void> {
+    if (this.#asRoot) for (const pid of this.#processesOfSandboxes()) killQuietly(pid);
+    await Promise.all(this.#cgroups.leftovers().map((group) => group.remove()));
+  }
+
+  #spawn(slot: number, workspace: string, limits: SandboxLimits): ChildProcess {
+    const user = this.#firstUser + slot;
+    return spawn("bwrap", ["--args", String(DESCRIPTORS.args), "--", ...supervisorCommand(limits)], {
+      cwd: "/",
+      // An empty environment hides the agent's from /proc/1/environ inside; bwrap is found through this process's PATH.
+      env: {},
+      stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe"],
+      ...(this.#asRoot && { uid: user, gid: user }),
+    });
+  }
+
+  async #stop(
+    child: ChildProcess,
+    socket: Duplex,
+    exited: Promise<string>,
+    group: SandboxGroup,
+    inner: { pid: number | null },
+  ): Promise<void> {
+    socket.destroy();
+    await endWithin(child, exited, () => (inner.pid === null ? [] : [inner.pid]));
+    await group.remove();
+  }
+
+  #processesOfSandboxes(): number[] {
+    return readdirSync("/proc").flatMap((name) => {
+      const pid = Number(name);
+      if (!Number.isInteger(pid)) return [];
+      const user = Number(/^Uid:\s+(\d+)/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1]);
+      return user >= this.#firstUser && user < this.#firstUser + USERS_PER_AGENT ? [pid] : [];
+    });
+  }
+}
+
+/** Bubblewrap reports the namespace's first process as soon as it has one. */
+function firstProcess(status: Readable): Promise<number> {
+  let text = "";
+  return new Promise((resolve) => {
+    status.setEncoding("utf8").on("data", (piece: string) => {
+      text = (text + piece).slice(0, 4096);
+      const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
+      if (pid) resolve(Number(pid));
+    });
+  });
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,62 @@
+import { existsSync, lstatSync, readlinkSync } from "node:fs";
+import type { SandboxLimits } from "#protocol/host-agent";
+import { WORKSPACE_ROOT } from "#protocol/supervisor-values";
+
+/** Where Node and the supervisor are, seen from inside. */
+export const RUNTIME_FOLDER = "/opt/longshore";
+
+/** Descriptors of the bubblewrap process, beyond the standard three. */
+export const DESCRIPTORS = { args: 3, seccomp: 4, supervisor: 5, block: 6, status: 7 } as const;
+
+const SYSTEM_FOLDERS = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+const SMALL_TMPFS_BYTES = 16 * 1024 * 1024;
+const TMP_BYTES = 64 * 1024 * 1024;
+const OPEN_FILES = 1024;
+const HEAP_MB = 64;
+
+/** What goes through the arguments descriptor, so that no path of the host shows in a command line. */
+export function bubblewrapArguments(input: { workspace: string; runtime: string; disableUserns: boolean }): string[] {
+  return [
+    ...["--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"],
+    ...(input.disableUserns ? ["--disable-userns"] : []),
+    ...["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"],
+    ...["--ro-bind", "/usr", "/usr", ...systemFolders()],
+    ...["--dir", "/etc", ...readOnlyIfPresent("/etc/ssl", "/etc/alternatives", "/etc/ld.so.cache")],
+    ...["--proc", "/proc", "--dev", "/dev"],
+    ...["--size", String(TMP_BYTES), "--tmpfs", "/tmp"],
+    ...["--size", String(SMALL_TMPFS_BYTES), "--tmpfs", "/run"],
+    ...["--size", String(SMALL_TMPFS_BYTES), "--tmpfs", "/dev/shm"],
+    ...["--ro-bind", input.runtime, RUNTIME_FOLDER],
+    ...["--bind", input.workspace, WORKSPACE_ROOT, "--chdir", WORKSPACE_ROOT],
+    ...["--remount-ro", "/dev", "--remount-ro", "/"],
+    ...["/proc/kallsyms", "/proc/config.gz"].filter((path) => existsSync(path)).flatMap(masked),
+    ...["--seccomp", String(DESCRIPTORS.seccomp)],
+    ...["--block-fd", String(DESCRIPTORS.block), "--json-status-fd", String(DESCRIPTORS.status)],
+  ];
+}
+
+/**
+ * The first program inside: the limits that every process inherits, then the supervisor. They are set inside the user
+ * namespace, where the number of processes is counted for this sandbox alone.
+ */
+export function supervisorCommand(limits: SandboxLimits): string[] {
+  return [
+    ...["/usr/bin/prlimit", "--core=0", `--nofile=${OPEN_FILES}`, `--nproc=${limits.pids}`],
+    `--fsize=${limits.diskMb * 1024 * 1024}`,
+    ...[`${RUNTIME_FOLDER}/node`, `--max-old-space-size=${HEAP_MB}`, `${RUNTIME_FOLDER}/supervisor.mjs`],
+    ...[String(DESCRIPTORS.supervisor), WORKSPACE_ROOT],
+  ];
+}
+
+/** `/bin` and its like as they are on this machine: links into `/usr`, or folders of their own. */
+function systemFolders(): string[] {
+  return SYSTEM_FOLDERS.flatMap((path) => {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (!stats) return [];
+    return stats.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path];
+  });
+}
+
+const readOnlyIfPresent = (...paths: string[]) => paths.flatMap((path) => ["--ro-bind-try", path, path]);
+
+const masked = (path: string) => ["--ro-bind", "/dev/null", path];

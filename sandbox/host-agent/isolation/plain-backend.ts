@@ -1,0 +1,47 @@
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import type { Duplex } from "node:stream";
+import type { Backend, Started, StartInput } from "./backend.ts";
+import { endWithin, exitOf } from "./exit.ts";
+
+const SUPERVISOR_DESCRIPTOR = 3;
+
+const IN_WORDS = [
+  "isolation: commands run as the agent's own user and reach its files, processes and network",
+  "memory, processes, processor time and disk space: nothing limits them",
+];
+
+/** Runs the supervisor as an ordinary child in the workspace's folder. It isolates nothing. */
+export class PlainBackend implements Backend {
+  readonly kind = "none";
+  readonly unenforced = IN_WORDS;
+  readonly #supervisor: string;
+
+  constructor(supervisor: string) {
+    this.#supervisor = supervisor;
+  }
+
+  prepare(workspace: string): void {
+    mkdirSync(workspace, { recursive: true, mode: 0o700 });
+  }
+
+  async start({ workspace }: StartInput): Promise<Started> {
+    const child = spawn(process.execPath, [this.#supervisor, String(SUPERVISOR_DESCRIPTOR), workspace], {
+      cwd: workspace,
+      env: {},
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+    });
+    const exited = exitOf(child, child.stderr);
+    const socket = child.stdio[SUPERVISOR_DESCRIPTOR] as Duplex;
+    socket.on("error", () => {});
+    const stop = async () => {
+      socket.destroy();
+      await endWithin(child, exited, () => []);
+    };
+    return { child, socket, exited, stop };
+  }
+
+  async reap(): Promise<void> {
+    // A supervisor ends by itself when the agent's side of its socket closes, and takes its commands with it.
+  }
+}

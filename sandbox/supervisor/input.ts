@@ -1,0 +1,115 @@
+import type { Readable } from "node:stream";
+import type { ExecRequest } from "#protocol/supervisor";
+import { DEFAULT_OUTPUT_LIMIT } from "#protocol/supervisor-values";
+import { Refusal } from "./refusal.ts";
+
+const MAX_JSON_BYTES = 8 * 1024 * 1024;
+
+type Fields = Record<string, unknown>;
+
+const invalid = (what: string): Refusal => new Refusal("invalid", what);
+
+/** Reads a request's JSON body: an object of at most 8 MiB. */
+export async function readJson(body: Readable): Promise<Fields> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > MAX_JSON_BYTES) throw new Refusal("too_large", "the request is larger than 8 MiB");
+    chunks.push(chunk);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch {
+    throw invalid("the body is not JSON");
+  }
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw invalid("the body is not an object");
+  return value as Fields;
+}
+
+export function stringField(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== "string") throw invalid(`${name} must be a string`);
+  return value;
+}
+
+export function booleanField(fields: Fields, name: string): boolean {
+  const value = fields[name];
+  if (typeof value !== "boolean") throw invalid(`${name} must be true or false`);
+  return value;
+}
+
+function optionalString(fields: Fields, name: string): string | undefined {
+  return fields[name] === undefined ? undefined : stringField(fields, name);
+}
+
+function optionalCount(fields: Fields, name: string): number | undefined {
+  const value = fields[name];
+  if (value === undefined) return undefined;
+  if (!Number.isSafeInteger(value) || (value as number) <= 0) throw invalid(`${name} must be a positive integer`);
+  return value as number;
+}
+
+const isText = (value: unknown): value is string => typeof value === "string" && !value.includes("\0");
+
+function commandField(value: unknown): ExecRequest["command"] {
+  if (isText(value) && value.length > 0) return value;
+  if (Array.isArray(value) && value.length > 0 && value.every(isText) && value[0] !== "") return value;
+  throw invalid("command must be a command line or an argument vector, without NUL bytes");
+}
+
+function environmentField(value: unknown): Record<string, string> {
+  if (value === undefined) return {};
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw invalid("env must be an object");
+  for (const [name, text] of Object.entries(value)) {
+    if (!isText(name) || name === "" || name.includes("=")) throw invalid("env holds a name that is not allowed");
+    if (!isText(text)) throw invalid(`env.${name} must be a string without NUL bytes`);
+  }
+  return value as Record<string, string>;
+}
+
+export type CheckedExec = ExecRequest & { env: Record<string, string>; outputLimit: number };
+
+/** Checks an `ExecRequest`; what the protocol does not name is dropped. */
+export function execRequest(fields: Fields): CheckedExec {
+  const execId = stringField(fields, "execId");
+  if (execId.length === 0 || execId.length > 200) throw invalid("execId has 1 to 200 characters");
+  const cwd = optionalString(fields, "cwd");
+  const stdin = optionalString(fields, "stdin");
+  const timeoutMs = optionalCount(fields, "timeoutMs");
+  const outputLimit = optionalCount(fields, "outputLimit") ?? DEFAULT_OUTPUT_LIMIT;
+  if (outputLimit > DEFAULT_OUTPUT_LIMIT) throw invalid(`outputLimit is at most ${DEFAULT_OUTPUT_LIMIT}`);
+  return {
+    execId,
+    command: commandField(fields.command),
+    env: environmentField(fields.env),
+    outputLimit,
+    ...(cwd !== undefined && { cwd }),
+    ...(stdin !== undefined && { stdin }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  };
+}
+
+/** A query's parameter as a whole number from `least` on, or the fallback when it is absent. */
+export function countParam(query: URLSearchParams, name: string, least: number, fallback: number): number {
+  const text = query.get(name);
+  if (text === null) return fallback;
+  const value = Number(text);
+  if (!/^\d{1,15}$/.test(text) || value < least) throw invalid(`${name} must be an integer of at least ${least}`);
+  return value;
+}
+
+/** A query's parameter that must be one of a few words; the first is the default. */
+export function choiceParam<T extends string>(query: URLSearchParams, name: string, choices: readonly [T, ...T[]]): T {
+  const text = query.get(name) ?? choices[0];
+  const choice = choices.find((word) => word === text);
+  if (choice === undefined) throw invalid(`${name} must be one of ${choices.join(", ")}`);
+  return choice;
+}
+
+export function requiredParam(query: URLSearchParams, name: string): string {
+  const text = query.get(name);
+  if (text === null) throw invalid(`${name} is missing`);
+  return text;
+}

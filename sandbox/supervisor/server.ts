@@ -1,0 +1,149 @@
+import { constants, type Http2Session, performServerHandshake, type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { FILE_SORTS, SUPERVISOR_ERRORS } from "#protocol/supervisor-values";
+import { openContent, writeContent } from "./content.ts";
+import { Commands } from "./exec.ts";
+import { globFiles } from "./glob.ts";
+import { booleanField, choiceParam, countParam, execRequest, readJson, requiredParam, stringField } from "./input.ts";
+import { resultStream } from "./output.ts";
+import { asRefusal, Refusal } from "./refusal.ts";
+import { listDirectory, makeDirectory, moveEntry, removeEntry, statEntry } from "./tree.ts";
+import { Workspace } from "./workspace.ts";
+
+type Call = { stream: ServerHttp2Stream; query: URLSearchParams; rest: string };
+type Handler = (call: Call) => Promise<void>;
+
+const WINDOW_BYTES = 1024 * 1024;
+const MAX_LIST = 1000;
+
+/** Serves the supervisor's protocol over one connection; when that closes, everything started is killed. */
+export function serve(socket: Duplex, root: string, onClose: () => void): void {
+  const workspace = new Workspace(root);
+  const commands = new Commands(workspace);
+  const routes = { ...execRoutes(commands), ...fileRoutes(workspace) };
+  const session: Http2Session = performServerHandshake(socket, { settings: { initialWindowSize: WINDOW_BYTES } });
+  session.on("stream", (stream: ServerHttp2Stream, headers) => {
+    stream.on("error", () => {});
+    void answer(routes, stream, headers[":method"] ?? "", headers[":path"] ?? "");
+  });
+  session.on("error", () => {});
+  session.on("close", () => {
+    commands.killAll();
+    onClose();
+  });
+}
+
+async function answer(routes: Record<string, Handler>, stream: ServerHttp2Stream, method: string, path: string) {
+  try {
+    const url = new URL(path, "http://sandbox");
+    const exact = routes[`${method} ${url.pathname}`];
+    const slash = url.pathname.lastIndexOf("/");
+    const handler = exact ?? routes[`${method} ${url.pathname.slice(0, slash)}/*`];
+    if (!handler) throw new Refusal("invalid", "no such operation");
+    const rest = exact ? "" : decodeURIComponent(url.pathname.slice(slash + 1));
+    await handler({ stream, query: url.searchParams, rest });
+  } catch (error) {
+    fail(stream, error);
+  }
+}
+
+function fail(stream: ServerHttp2Stream, error: unknown): void {
+  if (stream.destroyed) return;
+  if (stream.headersSent) return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  const { code, message } = asRefusal(error instanceof URIError ? new Refusal("invalid", "bad path") : error);
+  stream.respond({ ":status": SUPERVISOR_ERRORS[code], "content-type": "application/json" });
+  stream.end(JSON.stringify({ code, message }));
+}
+
+function json(stream: ServerHttp2Stream, value: unknown): void {
+  if (stream.destroyed) return;
+  stream.respond({ ":status": 200, "content-type": "application/json" });
+  stream.end(JSON.stringify(value));
+}
+
+function execRoutes(commands: Commands): Record<string, Handler> {
+  return {
+    "GET /v1/health": async ({ stream }) => json(stream, { v: 1, pid: process.pid }),
+    "POST /v1/exec": async ({ stream }) => {
+      const gone = new AbortController();
+      stream.once("close", () => gone.abort());
+      const outcome = await commands.run(execRequest(await readJson(stream)), gone.signal);
+      if (stream.destroyed) return;
+      stream.respond({ ":status": 200, "content-type": "application/json" });
+      await pipeline(resultStream(outcome), stream);
+    },
+    "DELETE /v1/exec/*": async ({ stream, rest }) => {
+      await commands.kill(rest);
+      if (stream.destroyed) return;
+      stream.respond({ ":status": 204 }, { endStream: true });
+    },
+  };
+}
+
+function fileRoutes(workspace: Workspace): Record<string, Handler> {
+  const located = (query: URLSearchParams) => workspace.locate(requiredParam(query, "path"));
+  return {
+    "GET /v1/files/stat": async ({ stream, query }) => json(stream, await statEntry(workspace, located(query))),
+    "GET /v1/files/list": async ({ stream, query }) =>
+      json(
+        stream,
+        await listDirectory(workspace, located(query), {
+          sortBy: choiceParam(query, "sortBy", FILE_SORTS),
+          order: choiceParam(query, "order", ["asc", "desc"]),
+          offset: countParam(query, "offset", 0, 0),
+          limit: Math.min(countParam(query, "limit", 1, MAX_LIST), MAX_LIST),
+        }),
+      ),
+    "GET /v1/files/content": ({ stream, query }) =>
+      sendContent(workspace, stream, located(query), countParam(query, "maxBytes", 1, Number.MAX_SAFE_INTEGER)),
+    "PUT /v1/files/content": async ({ stream, query }) => {
+      const mtimeMs = query.has("mtimeMs") ? countParam(query, "mtimeMs", 0, 0) : undefined;
+      const overwrite = choiceParam(query, "overwrite", ["true", "false"]) === "true";
+      const options = { overwrite, mtimeMs, ifMatch: query.get("ifMatch") ?? undefined };
+      json(stream, await writeContent(workspace, located(query), options, stream));
+    },
+    "POST /v1/files/mkdir": async ({ stream }) => {
+      const body = await readJson(stream);
+      const location = workspace.locate(stringField(body, "path"));
+      json(stream, await makeDirectory(workspace, location, booleanField(body, "parents")));
+    },
+    "POST /v1/files/move": async ({ stream }) => {
+      const body = await readJson(stream);
+      const [from, to] = (["source", "target"] as const).map((name) => workspace.locate(stringField(body, name)));
+      if (from && to) json(stream, await moveEntry(workspace, from, to, booleanField(body, "overwrite")));
+    },
+    "DELETE /v1/files": async ({ stream, query }) => {
+      const recursive = choiceParam(query, "recursive", ["false", "true"]) === "true";
+      json(stream, await removeEntry(workspace, located(query), recursive));
+    },
+    "GET /v1/files/glob": async ({ stream, query }) => {
+      const location = workspace.locate(query.get("path") ?? "");
+      const limit = Math.min(countParam(query, "limit", 1, MAX_LIST), MAX_LIST);
+      json(stream, await globFiles(workspace, location, requiredParam(query, "pattern"), limit));
+    },
+  };
+}
+
+/** Streams a file as it was long when it was opened, so that one which grows still has an end. */
+async function sendContent(
+  workspace: Workspace,
+  stream: ServerHttp2Stream,
+  location: ReturnType<Workspace["locate"]>,
+  maxBytes: number,
+): Promise<void> {
+  const { handle, stat } = await openContent(workspace, location);
+  try {
+    if (stream.destroyed) return;
+    stream.respond({
+      ":status": 200,
+      "content-type": "application/octet-stream",
+      "x-file-stat": encodeURIComponent(JSON.stringify(stat)),
+    });
+    const length = Math.min(stat.size, maxBytes);
+    if (length === 0) stream.end();
+    else await pipeline(handle.createReadStream({ start: 0, end: length - 1, autoClose: false }), stream);
+  } finally {
+    await handle.close();
+  }
+}
