@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { chmod, type FileHandle, link, lstat, open, realpath, rename, rm, utimes } from "node:fs/promises";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { FileStat } from "#protocol/supervisor";
 import { describe, describeAt, etagOf } from "./entry.ts";
 import { errnoOf, Refusal, refusing } from "./refusal.ts";
@@ -30,6 +28,19 @@ export function openContent(workspace: Workspace, location: Location): Promise<O
   );
 }
 
+const CHUNK_BYTES = 64 * 1024;
+
+/** The first `length` bytes of an open file, or fewer when it shrinks meanwhile. */
+export async function* readChunks(handle: FileHandle, length: number): AsyncGenerator<Buffer> {
+  for (let position = 0; position < length; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - position));
+    const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
+    if (bytesRead === 0) return;
+    yield chunk.subarray(0, bytesRead);
+    position += bytesRead;
+  }
+}
+
 export type WriteOptions = { overwrite: boolean; ifMatch: string | undefined; mtimeMs: number | undefined };
 
 /** Replaces a file atomically: the bytes go to a temporary file beside it, which then takes its name and mode. */
@@ -37,7 +48,7 @@ export function writeContent(
   workspace: Workspace,
   location: Location,
   options: WriteOptions,
-  body: Readable,
+  body: AsyncIterable<Buffer>,
 ): Promise<FileStat> {
   if (location.parts.length === 0) throw new Refusal("entry_conflict", "the workspace root is a directory");
   return refusing("directory_not_found", () =>
@@ -63,10 +74,10 @@ export function writeContent(
   );
 }
 
-async function fill(temporary: string, existing: Stats | undefined, body: Readable): Promise<void> {
+async function fill(temporary: string, existing: Stats | undefined, body: AsyncIterable<Buffer>): Promise<void> {
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
   try {
-    await pipeline(body, handle.createWriteStream({ autoClose: false }));
+    await handle.writeFile(body);
   } finally {
     await handle.close();
   }

@@ -100,6 +100,14 @@ export function countParam(query: URLSearchParams, name: string, least: number, 
   return value;
 }
 
+/** A query's parameter as a time in milliseconds, which may have a fraction; undefined when it is absent. */
+export function timeParam(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  if (!/^\d{1,15}(\.\d+)?$/.test(text)) throw invalid(`${name} must be a time in milliseconds`);
+  return Number(text);
+}
+
 /** A query's parameter that must be one of a few words; the first is the default. */
 export function choiceParam<T extends string>(query: URLSearchParams, name: string, choices: readonly [T, ...T[]]): T {
   const text = query.get(name) ?? choices[0];

@@ -2,10 +2,19 @@ import { constants, type Http2Session, performServerHandshake, type ServerHttp2S
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { FILE_SORTS, SUPERVISOR_ERRORS } from "#protocol/supervisor-values";
-import { openContent, writeContent } from "./content.ts";
+import { openContent, readChunks, writeContent } from "./content.ts";
 import { Commands } from "./exec.ts";
 import { globFiles } from "./glob.ts";
-import { booleanField, choiceParam, countParam, execRequest, readJson, requiredParam, stringField } from "./input.ts";
+import {
+  booleanField,
+  choiceParam,
+  countParam,
+  execRequest,
+  readJson,
+  requiredParam,
+  stringField,
+  timeParam,
+} from "./input.ts";
 import { resultStream } from "./output.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
 import { listDirectory, makeDirectory, moveEntry, removeEntry, statEntry } from "./tree.ts";
@@ -50,10 +59,23 @@ async function answer(routes: Record<string, Handler>, stream: ServerHttp2Stream
 
 function fail(stream: ServerHttp2Stream, error: unknown): void {
   if (stream.destroyed) return;
-  if (stream.headersSent) return stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  if (stream.headersSent) {
+    stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    return;
+  }
   const { code, message } = asRefusal(error instanceof URIError ? new Refusal("invalid", "bad path") : error);
   stream.respond({ ":status": SUPERVISOR_ERRORS[code], "content-type": "application/json" });
   stream.end(JSON.stringify({ code, message }));
+  // An upload that was refused is read to its end, or its sender would wait for room.
+  stream.resume();
+}
+
+/** A request's bytes. A sender that left in the middle is an error: its stream ends as if it were complete. */
+async function* wholeBody(stream: ServerHttp2Stream): AsyncGenerator<Buffer> {
+  yield* stream;
+  if (stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR) {
+    throw new Refusal("invalid", "the upload was cut off");
+  }
 }
 
 function json(stream: ServerHttp2Stream, value: unknown): void {
@@ -98,10 +120,10 @@ function fileRoutes(workspace: Workspace): Record<string, Handler> {
     "GET /v1/files/content": ({ stream, query }) =>
       sendContent(workspace, stream, located(query), countParam(query, "maxBytes", 1, Number.MAX_SAFE_INTEGER)),
     "PUT /v1/files/content": async ({ stream, query }) => {
-      const mtimeMs = query.has("mtimeMs") ? countParam(query, "mtimeMs", 0, 0) : undefined;
+      const mtimeMs = timeParam(query, "mtimeMs");
       const overwrite = choiceParam(query, "overwrite", ["true", "false"]) === "true";
       const options = { overwrite, mtimeMs, ifMatch: query.get("ifMatch") ?? undefined };
-      json(stream, await writeContent(workspace, located(query), options, stream));
+      json(stream, await writeContent(workspace, located(query), options, wholeBody(stream)));
     },
     "POST /v1/files/mkdir": async ({ stream }) => {
       const body = await readJson(stream);
@@ -140,9 +162,7 @@ async function sendContent(
       "content-type": "application/octet-stream",
       "x-file-stat": encodeURIComponent(JSON.stringify(stat)),
     });
-    const length = Math.min(stat.size, maxBytes);
-    if (length === 0) stream.end();
-    else await pipeline(handle.createReadStream({ start: 0, end: length - 1, autoClose: false }), stream);
+    await pipeline(readChunks(handle, Math.min(stat.size, maxBytes)), stream);
   } finally {
     await handle.close();
   }

@@ -9,7 +9,7 @@ import { z } from "zod";
  *   PUT    /v1/sandboxes/{id}                  200 AgentSandbox: starts it unless it runs already (act "lifecycle")
  *   GET    /v1/sandboxes/{id}                  200 AgentSandbox (either act)
  *   DELETE /v1/sandboxes/{id}?files=keep|wipe  204 when nothing of it runs any more (act "lifecycle")
- *   *      /v1/sandboxes/{id}/supervisor/...   the rest of the path is passed to the supervisor inside (act "use")
+ *   *      /v1/sandboxes/{id}/supervisor/v1/... is passed to the supervisor inside, from its own /v1 on (act "use")
  *
  * Failures are `{ error: { code, message } }` with an `AgentErrorCode`. A generation below the newest one seen for a
  * sandbox is refused with `stale_generation`.

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { SandboxLimits } from "#protocol/host-agent";
@@ -14,11 +14,13 @@ export const USERS_PER_AGENT = 1000;
 const DISK_IN_WORDS = "disk space: one file is limited, the sum of a sandbox's files is not";
 const SAME_USER_IN_WORDS = "separate host users: the agent does not run as root, so all sandboxes run as its own user";
 
-type Options = { runtime: string; firstUser: number };
+/** `bubblewrap` is the program, `disableUserns` whether it knows that option. */
+type Options = { bubblewrap: string; runtime: string; firstUser: number; disableUserns: boolean };
 
 /** Runs each sandbox in bubblewrap: namespaces of its own, a system call filter, and as root a host user of its own. */
 export class BubblewrapBackend implements Backend {
   readonly kind = "bubblewrap";
+  readonly #bubblewrap: string;
   readonly #runtime: string;
   readonly #firstUser: number;
   readonly #asRoot = process.getuid?.() === 0;
@@ -26,11 +28,12 @@ export class BubblewrapBackend implements Backend {
   readonly #cgroups: Cgroups;
   readonly #disableUserns: boolean;
 
-  constructor({ runtime, firstUser }: Options) {
+  constructor({ bubblewrap, runtime, firstUser, disableUserns }: Options) {
+    this.#bubblewrap = bubblewrap;
     this.#runtime = runtime;
     this.#firstUser = firstUser;
     this.#cgroups = Cgroups.detect(String(firstUser));
-    this.#disableUserns = execFileSync("bwrap", ["--help"], { encoding: "utf8" }).includes("--disable-userns");
+    this.#disableUserns = disableUserns;
   }
 
   get unenforced(): string[] {
@@ -44,7 +47,7 @@ export class BubblewrapBackend implements Backend {
 
   async start({ id, slot, workspace, limits }: StartInput): Promise<Started> {
     const group = this.#cgroups.create(id, limits);
-    const child = this.#spawn(slot, workspace, limits);
+    const child = this.#spawn(slot, limits);
     const exited = exitOf(child, child.stderr);
     const pipe = <T>(descriptor: number) => child.stdio[descriptor] as unknown as T;
     for (const descriptor of Object.values(DESCRIPTORS)) pipe<Duplex>(descriptor).on("error", () => {});
@@ -74,11 +77,11 @@ export class BubblewrapBackend implements Backend {
     await Promise.all(this.#cgroups.leftovers().map((group) => group.remove()));
   }
 
-  #spawn(slot: number, workspace: string, limits: SandboxLimits): ChildProcess {
+  #spawn(slot: number, limits: SandboxLimits): ChildProcess {
     const user = this.#firstUser + slot;
-    return spawn("bwrap", ["--args", String(DESCRIPTORS.args), "--", ...supervisorCommand(limits)], {
+    return spawn(this.#bubblewrap, ["--args", String(DESCRIPTORS.args), "--", ...supervisorCommand(limits)], {
       cwd: "/",
-      // An empty environment hides the agent's from /proc/1/environ inside; bwrap is found through this process's PATH.
+      // An empty environment hides the agent's from /proc/1/environ inside.
       env: {},
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe"],
       ...(this.#asRoot && { uid: user, gid: user }),

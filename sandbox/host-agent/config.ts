@@ -1,0 +1,86 @@
+import { parseArgs } from "node:util";
+import { SECOND } from "#kernel/time";
+
+export const HELP = `Usage: host-agent --control URL [--token TOKEN] [options]
+
+Runs sandboxes on this machine for a Longshore control plane.
+
+  --control URL             address of the control plane, for example https://longshore.example.com
+  --token TOKEN             one-time registration token; needed once, then the state folder knows this host.
+                            LONGSHORE_HOST_TOKEN does the same and does not show in the list of processes
+  --state DIR               where credentials and workspaces are kept
+                            (default: /var/lib/longshore/host-agent as root, else ~/.longshore/host-agent)
+  --listen IP               address to listen on (default: 127.0.0.1)
+  --port PORT               port to listen on (default: the one used before, or a free one)
+  --address HOST:PORT       how the control plane reaches this agent (default: what it listens on)
+  --heartbeat SECONDS       seconds between two signs of life (default: 30)
+  --supervisor FILE         bundle of the supervisor (default: the one that belongs to this agent)
+  --log-level LEVEL         debug, info, warn or error (default: warn)
+  --insecure-no-isolation   run commands without any isolation, as this user; only for trying things out
+  --help                    show this text
+  --version                 show the version
+`;
+
+export const VERSION = "0.1.0";
+
+export type Config = {
+  control: string;
+  token: string | undefined;
+  state: string | undefined;
+  listen: string;
+  port: number | undefined;
+  address: string | undefined;
+  heartbeatMs: number;
+  supervisor: string | undefined;
+  logLevel: string;
+  insecure: boolean;
+};
+
+/** A mistake in how the program was started; its message is for the person who did. */
+export class UsageError extends Error {}
+
+/** Reads the command line; a string is to be printed instead of running. */
+export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config | string {
+  const values = parse(args);
+  if (values.help) return HELP;
+  if (values.version) return `${VERSION}\n`;
+  if (!values.control || !URL.canParse(values.control) || !/^https?:/.test(values.control)) {
+    throw new UsageError("--control must be the http or https address of the control plane");
+  }
+  return {
+    control: values.control.replace(/\/+$/, ""),
+    token: values.token ?? env.LONGSHORE_HOST_TOKEN,
+    state: values.state,
+    listen: values.listen ?? "127.0.0.1",
+    port: number(values.port, "--port", 65_535),
+    address: values.address,
+    heartbeatMs: (number(values.heartbeat, "--heartbeat", 3600) ?? 30) * SECOND,
+    supervisor: values.supervisor,
+    logLevel: values["log-level"] ?? "warn",
+    insecure: values["insecure-no-isolation"] ?? false,
+  };
+}
+
+function parse(args: string[]) {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  try {
+    return parseArgs({
+      args,
+      options: {
+        ...{ control: text, token: text, state: text, listen: text, port: text, address: text },
+        ...{ heartbeat: text, supervisor: text, "log-level": text },
+        ...{ "insecure-no-isolation": flag, help: flag, version: flag },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : "unknown option");
+  }
+}
+
+function number(text: string | undefined, option: string, most: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > most) throw new UsageError(`${option} must be a number up to ${most}`);
+  return value;
+}

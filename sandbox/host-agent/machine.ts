@@ -1,0 +1,49 @@
+import { closeSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { arch, availableParallelism, totalmem } from "node:os";
+import type { StateFolder } from "./state.ts";
+
+const ARCHITECTURES: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
+const CLOSE_ON_EXEC = 0o2000000;
+
+/** Size of this machine, as the control plane stores it. */
+export function machineFacts(folder: string) {
+  const disk = statfsSync(folder);
+  return {
+    arch: ARCHITECTURES[arch()] ?? arch(),
+    cpu_cores: availableParallelism(),
+    memory_mb: Math.floor(totalmem() / 2 ** 20),
+    disk_gb: Math.floor((disk.blocks * disk.bsize) / 2 ** 30),
+  };
+}
+
+/** Closes descriptors that were inherited from whoever started the agent: every sandbox would inherit them too. */
+export function closeInheritedDescriptors(): void {
+  if (process.platform !== "linux") return;
+  for (const name of readdirSync("/proc/self/fd")) {
+    const descriptor = Number(name);
+    if (descriptor > 2 && isInheritable(descriptor)) closeSync(descriptor);
+  }
+}
+
+function isInheritable(descriptor: number): boolean {
+  try {
+    const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Abstract socket whose existence says that an agent uses this state folder. The kernel removes it with the agent. */
+export const lockName = (state: StateFolder): string => `\0longshore-host-agent-${state.instance}`;
+
+/** Takes the state folder for this process, or fails when another agent has it. */
+export function lockState(state: StateFolder): Promise<Server | undefined> {
+  if (process.platform !== "linux") return Promise.resolve(undefined);
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", () => reject(new Error(`another host agent uses ${state.root}`)));
+    server.listen(lockName(state), () => resolve(server.unref()));
+  });
+}

@@ -1,0 +1,56 @@
+import type { SandboxLimits } from "#protocol/host-agent";
+import { Connection } from "./connection.ts";
+import type { Backend, Started } from "./isolation/backend.ts";
+
+const READY_MS = 15_000;
+
+/** One running supervisor with the connection to it. */
+export class RunningSandbox {
+  readonly connection: Connection;
+  readonly generation: number;
+  readonly bootMs: number;
+  readonly exited: Promise<string>;
+  readonly #started: Started;
+
+  constructor(started: Started, connection: Connection, generation: number, bootMs: number) {
+    this.#started = started;
+    this.connection = connection;
+    this.exited = started.exited;
+    this.generation = generation;
+    this.bootMs = bootMs;
+  }
+
+  /** Answers when nothing of the sandbox runs any more. */
+  async stop(): Promise<void> {
+    this.connection.close();
+    await this.#started.stop();
+  }
+}
+
+export type BootInput = { id: string; slot: number; workspace: string; limits: SandboxLimits; generation: number };
+
+/** Starts a supervisor and answers once it serves. One that ends or stays silent is stopped and an error. */
+export async function boot(backend: Backend, input: BootInput): Promise<RunningSandbox> {
+  const startedAt = performance.now();
+  backend.prepare(input.workspace, input.slot);
+  const started = await backend.start(input);
+  const connection = new Connection(started.socket);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const { status } = await Promise.race([
+      connection.call("GET", "/v1/health"),
+      started.exited.then((why) => Promise.reject(new Error(`the supervisor ended: ${why}`))),
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error("the supervisor did not answer")), READY_MS);
+      }),
+    ]);
+    if (status !== 200) throw new Error(await Promise.race([started.exited, `the supervisor answered ${status}`]));
+    return new RunningSandbox(started, connection, input.generation, Math.round(performance.now() - startedAt));
+  } catch (error) {
+    connection.close();
+    await started.stop();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

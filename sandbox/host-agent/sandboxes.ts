@@ -1,0 +1,173 @@
+import { rm } from "node:fs/promises";
+import { z } from "zod";
+import type { Log } from "#kernel/log";
+import { HOUR } from "#kernel/time";
+import type { AgentSandbox, SandboxLimits } from "#protocol/host-agent";
+import { Failure } from "./failure.ts";
+import type { Backend } from "./isolation/backend.ts";
+import { boot, type RunningSandbox } from "./sandbox.ts";
+import type { StateFolder } from "./state.ts";
+
+/** What outlives the agent. `slot` is the sandbox's user; a wiped one has none and is kept to fence old tokens. */
+const SandboxRecord = z.object({
+  id: z.string(),
+  generation: z.int(),
+  slot: z.int().nullable(),
+  wipedAt: z.int().nullable(),
+});
+type SandboxRecord = z.infer<typeof SandboxRecord>;
+
+/** Far longer than any token lives. */
+const FENCE_KEPT_MS = HOUR;
+const FOLDER = "sandboxes";
+
+type Options = { backend: Backend; state: StateFolder; log: Log; slots: number };
+
+/** The sandboxes of this machine: their records, the running ones, and the fence of generations. */
+export class Sandboxes {
+  readonly #backend: Backend;
+  readonly #state: StateFolder;
+  readonly #log: Log;
+  readonly #slots: number;
+  readonly #records = new Map<string, SandboxRecord>();
+  readonly #running = new Map<string, RunningSandbox>();
+  readonly #turns = new Map<string, Promise<unknown>>();
+  #closed = false;
+
+  constructor({ backend, state, log, slots }: Options) {
+    this.#backend = backend;
+    this.#state = state;
+    this.#log = log;
+    this.#slots = slots;
+    for (const name of state.names(FOLDER)) {
+      const record = SandboxRecord.safeParse(state.read(`${FOLDER}/${name}`));
+      if (!record.success) continue;
+      const { id, wipedAt } = record.data;
+      if (wipedAt !== null && wipedAt < Date.now() - FENCE_KEPT_MS) state.remove(`${FOLDER}/${name}`);
+      else this.#records.set(id, record.data);
+    }
+  }
+
+  get count(): number {
+    return this.#running.size;
+  }
+
+  /** Starts a sandbox unless this generation of it runs; an older one is ended first, its files stay. */
+  start(id: string, generation: number, limits: SandboxLimits): Promise<AgentSandbox> {
+    return this.#inTurn(id, async () => {
+      const record = this.#fence(id, generation);
+      const running = this.#running.get(id);
+      if (running && running.generation === generation) return this.#show(id, generation);
+      if (running) await this.#end(id);
+      const slot = record?.slot ?? this.#freeSlot();
+      this.#save({ id, generation, slot, wipedAt: null });
+      await this.#boot(id, slot, generation, limits);
+      return this.#show(id, generation);
+    });
+  }
+
+  /** The state of a sandbox; `not_found` when this machine has none of this id. */
+  get(id: string, generation: number): AgentSandbox {
+    const record = this.#fence(id, generation);
+    if (!record || record.wipedAt !== null) throw new Failure("not_found", "no such sandbox on this host");
+    return this.#show(id, record.generation);
+  }
+
+  /** Ends a sandbox, and with `wipe` deletes its files. One that is unknown or ended already is fine. */
+  stop(id: string, generation: number, files: "keep" | "wipe"): Promise<void> {
+    return this.#inTurn(id, async () => {
+      const record = this.#fence(id, generation);
+      await this.#end(id);
+      if (files === "wipe") await rm(this.#state.workspace(id), { recursive: true, force: true });
+      const wiped = files === "wipe" || !record || record.wipedAt !== null;
+      const slot = wiped ? null : (record?.slot ?? null);
+      this.#save({ id, generation, slot, wipedAt: wiped ? Date.now() : null });
+    });
+  }
+
+  /** The running sandbox a caller may use: its generation must be the caller's. */
+  running(id: string, generation: number): RunningSandbox {
+    this.#fence(id, generation);
+    const running = this.#running.get(id);
+    if (!running || running.generation !== generation) {
+      throw new Failure("sandbox_not_running", "this sandbox does not run here");
+    }
+    return running;
+  }
+
+  /** Ends everything; no sandbox starts from then on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#turns.values()]);
+    await Promise.all([...this.#running.keys()].map((id) => this.#end(id)));
+  }
+
+  async #end(id: string): Promise<void> {
+    const sandbox = this.#running.get(id);
+    this.#running.delete(id);
+    await sandbox?.stop();
+  }
+
+  async #boot(id: string, slot: number, generation: number, limits: SandboxLimits): Promise<void> {
+    try {
+      const workspace = this.#state.workspace(id);
+      const sandbox = await boot(this.#backend, { id, slot, workspace, limits, generation });
+      this.#running.set(id, sandbox);
+      void sandbox.exited.then((why) => {
+        if (this.#running.get(id) !== sandbox) return;
+        this.#running.delete(id);
+        void sandbox.stop();
+        this.#log.warn("a sandbox ended by itself", { sandbox: id, why });
+      });
+    } catch (error) {
+      this.#log.error("a sandbox did not start", { sandbox: id, error });
+      throw new Failure("start_failed", error instanceof Error ? error.message : "the sandbox did not start");
+    }
+  }
+
+  #show(id: string, generation: number): AgentSandbox {
+    const running = this.#running.get(id);
+    return {
+      id,
+      generation,
+      status: running ? "running" : "stopped",
+      bootMs: running?.bootMs ?? null,
+      unenforced: this.#backend.unenforced,
+    };
+  }
+
+  #fence(id: string, generation: number): SandboxRecord | undefined {
+    const record = this.#records.get(id);
+    if (record && generation < record.generation) {
+      throw new Failure("stale_generation", "a newer generation of this sandbox is known");
+    }
+    return record;
+  }
+
+  #save(record: SandboxRecord): void {
+    this.#state.write(`${FOLDER}/${record.id}`, record);
+    this.#records.set(record.id, record);
+  }
+
+  #freeSlot(): number {
+    const taken = new Set([...this.#records.values()].map(({ slot }) => slot));
+    for (let slot = 0; slot < this.#slots; slot++) if (!taken.has(slot)) return slot;
+    throw new Failure("start_failed", "this host keeps as many sandboxes as it has users for");
+  }
+
+  /** Lifecycle calls of one sandbox happen one after the other. */
+  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#turns.get(id) ?? Promise.resolve();
+    const turn = before.then(() => {
+      if (this.#closed) throw new Failure("sandbox_not_running", "this host is shutting down");
+      return work();
+    });
+    const settled = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(id, settled);
+    void settled.then(() => this.#turns.get(id) === settled && this.#turns.delete(id));
+    return turn;
+  }
+}

@@ -1,0 +1,93 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
+import { z } from "zod";
+import type { Log } from "#kernel/log";
+import { MINUTE } from "#kernel/time";
+import { type AgentAct, type AgentHealth, StartSandbox } from "#protocol/host-agent";
+import { Failure } from "./failure.ts";
+import { proxy } from "./proxy.ts";
+import type { Sandboxes } from "./sandboxes.ts";
+import type { Claims, TokenReader } from "./tokens.ts";
+
+const MAX_BODY_BYTES = 64 * 1024;
+const SANDBOX_PATH = /^\/v1\/sandboxes\/([^/?]+)(\/supervisor(\/v1\/[^?]*))?(\?.*)?$/;
+
+type Options = { sandboxes: Sandboxes; tokens: TokenReader; health: () => AgentHealth; log: Log };
+
+/** The host agent's HTTP interface, see `protocol/host-agent`. */
+export function createAgentServer(options: Options): Server {
+  const server = createServer((request, response) => {
+    response.on("error", () => {});
+    handle(options, request, response).catch((error) => fail(options.log, request, response, error));
+  });
+  // Commands and uploads may take as long as they like; only a caller that never finishes its headers is cut.
+  server.requestTimeout = 0;
+  server.headersTimeout = MINUTE;
+  server.keepAliveTimeout = 2 * MINUTE;
+  return server;
+}
+
+async function handle(options: Options, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const target = request.url ?? "/";
+  if (target === "/v1/health" && request.method === "GET") return json(response, options.health());
+  const claims = await options.tokens.read(request.headers.authorization);
+  const [, id, isSupervisor, path = "", query = ""] = SANDBOX_PATH.exec(target) ?? [];
+  if (id === undefined) throw new Failure("invalid", "no such operation");
+  if (claims.sub !== id) throw new Failure("unauthorized", "the token is for another sandbox");
+  if (isSupervisor === undefined) return lifecycle(options, claims, query, request, response);
+  allow(claims, "use");
+  await proxy(options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
+}
+
+async function lifecycle(
+  { sandboxes }: Options,
+  claims: Claims,
+  query: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { sub: id, gen } = claims;
+  if (request.method === "GET") return json(response, sandboxes.get(id, gen));
+  allow(claims, "lifecycle");
+  if (request.method === "PUT") {
+    const { limits } = await startSandbox(request);
+    return json(response, await sandboxes.start(id, gen, limits));
+  }
+  if (request.method !== "DELETE") throw new Failure("invalid", "no such operation");
+  const files = z.enum(["keep", "wipe"]).safeParse(new URLSearchParams(query).get("files") ?? "keep");
+  if (!files.success) throw new Failure("invalid", "files is keep or wipe");
+  await sandboxes.stop(id, gen, files.data);
+  response.writeHead(204).end();
+}
+
+function allow(claims: Claims, act: AgentAct): void {
+  if (claims.act !== act) throw new Failure("unauthorized", `the token does not allow ${act}`);
+}
+
+async function startSandbox(request: IncomingMessage): Promise<StartSandbox> {
+  if (Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY) > MAX_BODY_BYTES) {
+    throw new Failure("invalid", "the body must have a length of at most 64 KiB");
+  }
+  const body = await text(request);
+  try {
+    return StartSandbox.parse(JSON.parse(body));
+  } catch {
+    throw new Failure("invalid", "the body must be a StartSandbox");
+  }
+}
+
+function json(response: ServerResponse, value: unknown, status = 200): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
+}
+
+function fail(log: Log, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const failure = error instanceof Failure ? error : new Failure("internal", "internal error");
+  if (failure.code === "internal") log.error("a request failed", { error });
+  // A body that nobody reads must not be taken for the next request.
+  if (!request.complete) response.setHeader("connection", "close");
+  json(response, { error: { code: failure.code, message: failure.message } }, failure.status);
+}

@@ -1,0 +1,113 @@
+import { createHash, randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+
+const FALLBACK = "/var/lib/longshore";
+const FIRST_USER = 200_000;
+const USER_BLOCK = 1000;
+const USER_BLOCKS = 1_000_000;
+
+/**
+ * The agent's folder:
+ *
+ *   private/     readable by the agent alone: credentials, one record per sandbox
+ *   runtime/     Node and the supervisor, bound read-only into every sandbox
+ *   sandboxes/   one workspace per sandbox, each for its own host user
+ */
+export class StateFolder {
+  readonly root: string;
+  readonly runtime: string;
+  /** Names this folder on this machine; two agents differ in it. */
+  readonly instance: string;
+  readonly #private: string;
+  readonly #sandboxes: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.runtime = join(root, "runtime");
+    this.instance = createHash("sha256").update(root).digest("hex").slice(0, 16);
+    this.#private = join(root, "private");
+    this.#sandboxes = join(root, "sandboxes");
+  }
+
+  /**
+   * Opens the folder, making it first. As root its parents must let other users pass, since each sandbox has a user of
+   * its own; where they do not, a folder below /var/lib/longshore is taken and `moved` tells so.
+   */
+  static open(wanted: string | undefined): { state: StateFolder; moved: boolean } {
+    const asRoot = process.getuid?.() === 0;
+    const path = wanted ?? (asRoot ? join(FALLBACK, "host-agent") : join(homedir(), ".longshore", "host-agent"));
+    mkdirSync(path, { recursive: true });
+    const real = realpathSync(path);
+    const moved = asRoot && !isPassable(dirname(real));
+    const root = moved ? join(FALLBACK, createHash("sha256").update(real).digest("hex").slice(0, 12)) : real;
+    const state = new StateFolder(root);
+    const passable = asRoot ? 0o711 : 0o700;
+    for (const [folder, mode] of [
+      [root, passable],
+      [state.#private, 0o700],
+      [join(state.#private, "sandboxes"), 0o700],
+      [state.runtime, 0o755],
+      [state.#sandboxes, passable],
+    ] as const) {
+      mkdirSync(folder, { recursive: true });
+      chmodSync(folder, mode);
+    }
+    return { state, moved };
+  }
+
+  /** First of the host user ids that belong to this folder's sandboxes. */
+  get firstUser(): number {
+    return FIRST_USER + (Number.parseInt(this.instance.slice(0, 8), 16) % USER_BLOCKS) * USER_BLOCK;
+  }
+
+  /** Where a sandbox's files are. */
+  workspace(id: string): string {
+    return join(this.#sandboxes, id);
+  }
+
+  /** A private JSON file, undefined when it is missing or broken. */
+  read(name: string): unknown {
+    try {
+      return JSON.parse(readFileSync(join(this.#private, `${name}.json`), "utf8"));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Replaces a private JSON file at once, so that a crash leaves the old or the new one. */
+  write(name: string, value: unknown): void {
+    const path = join(this.#private, `${name}.json`);
+    const temporary = `${path}.${randomBytes(4).toString("hex")}`;
+    writeFileSync(temporary, JSON.stringify(value), { mode: 0o600, flush: true });
+    renameSync(temporary, path);
+  }
+
+  remove(name: string): void {
+    rmSync(join(this.#private, `${name}.json`), { force: true });
+  }
+
+  /** Names of the private JSON files in a folder, without their ending. */
+  names(folder: string): string[] {
+    return readdirSync(join(this.#private, folder)).flatMap((file) =>
+      file.endsWith(".json") ? [file.slice(0, -".json".length)] : [],
+    );
+  }
+}
+
+/** Whether any user may pass through a folder and all above it. */
+function isPassable(folder: string): boolean {
+  const isOpen = (statSync(folder).mode & 0o001) !== 0;
+  return isOpen && (folder === dirname(folder) || isPassable(dirname(folder)));
+}
