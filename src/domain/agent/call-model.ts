@@ -3,6 +3,7 @@ import type { Attempt } from "#domain/agent/run-agent";
 import { uniqueCallIds } from "#domain/agent/unique-call-ids";
 import { ModelError, type ModelPart, type ModelRequest, type ToolSpec } from "#domain/model/ports";
 import type { ModelCallResult, Outcome } from "#domain/session/journal";
+import type { Message } from "#domain/session/values";
 import { toolSpec } from "#domain/tool/tool";
 import { untilAborted } from "#kernel/abort";
 
@@ -11,7 +12,8 @@ type Failed = Extract<Outcome, { type: "failed" }>;
 /** Makes one model call and stores its answer. Answers with the run's failure when the model failed. */
 export async function callModel(attempt: Attempt): Promise<Failed | null> {
   const { agent, model, journal, now } = attempt;
-  const request = requestOf(attempt);
+  const history = journal.history();
+  const request = requestOf(attempt, history);
   const { stepSeq } = journal.modelCallStarted({
     model: model.modelName,
     agentName: agent.name,
@@ -26,7 +28,7 @@ export async function callModel(attempt: Attempt): Promise<Failed | null> {
   const startedAt = now();
   try {
     const answer = await collect(attempt, request);
-    const toolCalls = uniqueCallIds(answer.toolCalls, journal.history(), `${journal.runId}_${stepSeq}`);
+    const toolCalls = uniqueCallIds(answer.toolCalls, history, `${journal.runId}_${stepSeq}`);
     journal.modelCallFinished({ ...answer, toolCalls });
     const details = { stepSeq, finishReason: answer.finishReason, durationMs: now() - startedAt, usage: answer.usage };
     journal.log("info", "model", "model call finished", { model: model.ref, toolCalls: toolCalls.length, ...details });
@@ -42,11 +44,11 @@ export async function callModel(attempt: Attempt): Promise<Failed | null> {
 const messageOf = ({ message, status }: ModelError): string =>
   status === null ? message : `${message} (HTTP status ${status})`;
 
-function requestOf({ agent, model, tools, journal, signal }: Attempt): ModelRequest {
+function requestOf({ agent, model, tools, journal, signal }: Attempt, history: readonly Message[]): ModelRequest {
   const specs = tools.filter((tool) => agent.tools.includes(tool.name)).map(toolSpec);
   const context = buildContext({
     system: agent.prompt,
-    history: journal.history(),
+    history,
     runId: journal.runId,
     budgetChars: contextBudget(model.contextWindowTokens) - sizeOf(specs),
   });

@@ -40,7 +40,7 @@ export function buildContext(input: {
 }): { system: string; messages: ModelMessage[] } {
   const spoken = withoutCutAnswer(input.history, input.runId);
   const system = [input.system, ...systemTexts(spoken)].filter(Boolean).join("\n\n");
-  const rounds = toRounds(spoken);
+  const rounds = toRounds(spoken, input.runId);
   const kept = keepNewest(rounds, input.budgetChars - system.length);
   return {
     system: kept.length < rounds.length ? `${system}\n\n${SHORTENED}` : system,
@@ -67,7 +67,7 @@ const systemTexts = (history: readonly Message[]): string[] =>
     role === "system" ? partsOf(content).flatMap((part) => (part.type === "text" ? [part.text] : [])) : [],
   );
 
-function toRounds(history: readonly Message[]): Round[] {
+function toRounds(history: readonly Message[], currentRun: string): Round[] {
   const results = new Map<string, ToolResultPart>();
   for (const { content } of history) {
     for (const part of partsOf(content)) if (part.type === "tool-result") results.set(part.toolCallId, part);
@@ -78,9 +78,9 @@ function toRounds(history: readonly Message[]): Round[] {
     if (answer.length > 0) rounds.push(answerRound(answer, results));
     answer = [];
   };
-  for (const { role, content } of history) {
+  for (const { role, content, runId } of history) {
     if (role === "assistant") {
-      answer.push(...partsOf(content).filter((part) => part.type !== "tool-result"));
+      answer.push(...partsOf(content).filter(({ type }) => spokenIn(runId === currentRun, type)));
       continue;
     }
     closeAnswer();
@@ -89,6 +89,10 @@ function toRounds(history: readonly Message[]): Round[] {
   closeAnswer();
   return rounds;
 }
+
+/** Some providers want their reasoning back while a turn goes on; later it would only fill the window. */
+const spokenIn = (isCurrentRun: boolean, type: Part["type"]): boolean =>
+  type !== "tool-result" && (isCurrentRun || type !== "reasoning");
 
 function answerRound(content: Part[], results: ReadonlyMap<string, ToolResultPart>): Round {
   const calls = content.filter(isCall);

@@ -15,7 +15,7 @@ export const bashTool = defineTool({
   description:
     "Run a shell command (sh -c) in /workspace inside the sandbox. Answers with standard output, standard error and the " +
     `exit code. Each call is a new shell: the working directory and variables do not carry over. Output over ${MAX_OUTPUT_CHARS} ` +
-    "characters is shortened in the middle. Every process the command leaves behind ends with the call or its timeout.",
+    "characters is shortened in the middle. To leave a server running, start it with & and send its output to a file.",
   input: z.object({
     command: z.string().min(1).describe("The command line to run"),
     timeout: z

@@ -40,9 +40,9 @@ function userPart(part: Part): UserPart[] {
 
 type AssistantPart = UserPart | OfType<"reasoning"> | OfType<"tool-call">;
 
-/** Reasoning stays out: providers take it back only with a signature of their own, which is not stored. */
+/** Reasoning is passed on; adapters of providers that take it back only when signed leave it out. */
 function assistantPart(part: Part): AssistantPart[] {
-  if (part.type === "text") return part.text === "" ? [] : [part];
+  if (part.type === "text" || part.type === "reasoning") return part.text === "" ? [] : [part];
   if (part.type === "tool-call") return [{ ...part, input: asObject(part.input) }];
   return part.type === "file" ? [part] : [];
 }

@@ -80,6 +80,20 @@ test("system messages of the history join the system prompt, empty answers and r
   expect(context.messages.map(({ content }) => content)).toEqual(["one", "two"]);
 });
 
+test("reasoning is shown to the model within its own run only", () => {
+  const thought: Part = { type: "reasoning", text: "hm" };
+  const { messages } = build([
+    message("user", "one"),
+    message("assistant", [thought, { type: "text", text: "a" }]),
+    message("user", "two", "now"),
+    message("assistant", [thought], "now"),
+    message("assistant", [call("a")], "now"),
+    message("tool", [result("a")], "now"),
+  ]);
+  expect(messages[1]!.content).toEqual([{ type: "text", text: "a" }]);
+  expect(messages[3]!.content).toEqual([thought, call("a")]);
+});
+
 test("over the budget, whole oldest turns go first and the model is told", () => {
   const turns = [0, 1, 2].flatMap((n) => [
     message("user", `q${n}`.padEnd(100)),

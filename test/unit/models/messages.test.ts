@@ -27,15 +27,15 @@ test.for([
     { role: "assistant", content: [{ ...call, input: { malformed_input: [1] } }] },
   ],
   [
-    "reasoning beside text",
+    "reasoning beside empty text",
     {
       role: "assistant",
       content: [
         { type: "reasoning", text: "hm" },
-        { type: "text", text: "a" },
+        { type: "text", text: "" },
       ],
     },
-    { role: "assistant", content: [{ type: "text", text: "a" }] },
+    { role: "assistant", content: [{ type: "reasoning", text: "hm" }] },
   ],
   ["a result", { role: "tool", content: [result] }, { role: "tool", content: [result] }],
   ["an empty answer", { role: "assistant", content: "" }, undefined],

@@ -40,7 +40,10 @@ const REQUEST: ModelRequest = {
     { role: "user", content: "go" },
     {
       role: "assistant",
-      content: [{ type: "tool-call", toolCallId: "c1", toolName: "Bash", input: { command: "ls" } }],
+      content: [
+        { type: "reasoning", text: "hm" },
+        { type: "tool-call", toolCallId: "c1", toolName: "Bash", input: { command: "ls" } },
+      ],
     },
     {
       role: "tool",
@@ -186,6 +189,7 @@ test("openai-compatible: headers of the configuration are sent, and no key when 
   expect(seen[0]!.path).toBe("/v1/chat/completions");
   expect(seen[0]!.headers).toMatchObject({ "x-team": "blue" });
   expect(seen[0]!.headers.authorization).toBeUndefined();
+  expect((seen[0]!.body.messages as object[])[2]).toMatchObject({ role: "assistant", reasoning_content: "hm" });
 });
 
 test("a missing secret is named, and T10 a key that a provider quotes does not reach the message", async () => {

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { grepArguments } from "#domain/tool/grep";
 import { cutMiddle } from "#domain/tool/text";
 import { type Tool, toolSpec } from "#domain/tool/tool";
 import { NATIVE_TOOLS } from "#domain/tool/tools";
@@ -153,35 +152,4 @@ test("Glob shows the newest hundred and says when there are more", async () => {
   expect(text.split("\n")).toHaveLength(101);
   expect(text).toContain("only the 100 newest");
   expect(await world().run("Glob", { pattern: "**" })).toBe("No files found");
-});
-
-test("Grep starts grep without a shell, and neither pattern nor path can become an option", () => {
-  const input = {
-    pattern: "--include=x; rm",
-    path: "-r",
-    glob: "*.ts",
-    output_mode: "content",
-    ignore_case: true,
-  } as const;
-  const command = grepArguments(input);
-  expect(command.slice(0, 1)).toEqual(["grep"]);
-  expect(command.slice(-4)).toEqual(["-e", "--include=x; rm", "--", "-r"]);
-  expect(command).toEqual(expect.arrayContaining(["-n", "-i", "--include=*.ts"]));
-});
-
-test.for([
-  [{ exitCode: 1 }, "No matches found"],
-  [{ exitCode: 0, stdout: "./a:1:x\n" }, "./a:1:x"],
-  [{ exitCode: 2, stdout: "./a:1:x\n", stderr: "grep: ./b: Permission denied" }, "./a:1:x"],
-] as const)("Grep that ends with %o answers %j", async ([result, answer]) => {
-  expect(await world({}, () => result).run("Grep", { pattern: "x", output_mode: "content" })).toBe(answer);
-});
-
-test("Grep reports a pattern grep refuses, leaves out files without matches, and shows 250 results", async () => {
-  const refused = world({}, () => ({ exitCode: 2, stderr: "grep: Unmatched (" }));
-  await expect(refused.run("Grep", { pattern: "(" })).rejects.toThrow("Unmatched (");
-  const counts = world({}, () => ({ stdout: "./a:0\n./b:2\n" }));
-  expect(await counts.run("Grep", { pattern: "x", output_mode: "count" })).toBe("./b:2");
-  const many = world({}, () => ({ stdout: "./a\n".repeat(400) }));
-  expect((await many.run("Grep", { pattern: "x" })).split("\n")).toHaveLength(251);
 });
