@@ -52,7 +52,7 @@ export class LiveSession {
   constructor(ctx: DurableObjectState, env: Env, onGone: () => void) {
     this.#ctx = ctx;
     this.#env = env;
-    const store = new SessionStore(ctx.storage);
+    const store = new SessionStore(ctx.storage, () => ctx.abort("the session's storage cannot be read"));
     const events = new EventLog(store, (fresh) => this.feed.push(fresh));
     this.feed = new Feed(ctx, () => events);
     const messages = new MessageStore(store);

@@ -43,7 +43,8 @@ export class SessionObject extends DurableObject<Env> {
     return this.#with(teamId, (live) => live.message(messageId));
   }
 
-  async queue(teamId: string): Promise<Result<QueueItem[]>> {
+  /** `queue` itself is the name of a Worker's own handler and cannot be called over RPC. */
+  async listQueue(teamId: string): Promise<Result<QueueItem[]>> {
     return this.#with(teamId, (live) => ok(live.queue()));
   }
 

@@ -19,6 +19,7 @@ export const partNumber = (id: string): number => Number(id.slice(id.lastIndexOf
 export class SessionStore {
   readonly sql: SqlStorage;
   readonly #storage: DurableObjectStorage;
+  readonly #onBroken: (error: unknown) => void;
   readonly #caches: Cache[] = [];
   #session: Session | null = null;
   #state: SessionState = initialSession;
@@ -32,8 +33,10 @@ export class SessionStore {
   #unpublished = false;
   #depth = 0;
 
-  constructor(storage: DurableObjectStorage) {
+  /** `onBroken` is called when storage can be neither written nor read: what is in memory is then worth nothing. */
+  constructor(storage: DurableObjectStorage, onBroken: (error: unknown) => void) {
     this.#storage = storage;
+    this.#onBroken = onBroken;
     this.sql = storage.sql;
   }
 
@@ -56,7 +59,7 @@ export class SessionStore {
         return result;
       });
     } catch (error) {
-      this.reload();
+      this.#rollBack();
       throw error;
     } finally {
       this.#depth--;
@@ -177,6 +180,14 @@ export class SessionStore {
       JSON.stringify(receipt),
       now,
     );
+  }
+
+  #rollBack(): void {
+    try {
+      this.reload();
+    } catch (error) {
+      this.#onBroken(error);
+    }
   }
 
   #flush(): void {
