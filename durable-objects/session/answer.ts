@@ -1,6 +1,7 @@
 import { messageDelta, messageReset } from "#domain/session/events";
 import type { Run } from "#domain/session/values";
 import type { JsonObject } from "#kernel/json";
+import type { Log } from "#kernel/log";
 import type { EventLog } from "#objects/session/event-log";
 import type { MessageStore } from "#objects/session/messages";
 import type { StoredStep } from "#objects/session/steps";
@@ -25,12 +26,14 @@ export class LiveAnswer implements Cache {
   readonly #store: SessionStore;
   readonly #messages: MessageStore;
   readonly #events: EventLog;
+  readonly #log: Log;
   #open: Open | null = null;
   #lastPieceAt = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(store: SessionStore, messages: MessageStore, events: EventLog) {
+  constructor(store: SessionStore, messages: MessageStore, events: EventLog, log: Log) {
     this.#store = store;
+    this.#log = log;
     this.#messages = messages;
     this.#events = events;
     store.attach(this);
@@ -98,7 +101,7 @@ export class LiveAnswer implements Cache {
     try {
       this.flush(Date.now());
     } catch (error) {
-      console.error("a piece of streamed text was not stored", error);
+      this.#log.error("a piece of streamed text was not stored", { error });
     }
   }
 

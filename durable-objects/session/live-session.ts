@@ -11,6 +11,7 @@ import type { SendInput, SendReceipt } from "#domain/session/ports";
 import { queuedRun } from "#domain/session/queued-run";
 import type { Message, QueueItem, Run, RunStep, Session } from "#domain/session/values";
 import { ok, type Result, refuse, unwrap } from "#kernel/fault";
+import { createLog, type Log } from "#kernel/log";
 import { cutOffsetPage, type OffsetPage, type Page } from "#kernel/page";
 import { SECOND } from "#kernel/time";
 import { LiveAnswer } from "#objects/session/answer";
@@ -39,6 +40,7 @@ export class LiveSession {
   readonly feed: Feed;
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
+  readonly #log: Log;
   readonly #recorder: Recorder;
   readonly #publisher: Publisher;
   readonly #runner: Runner;
@@ -52,16 +54,17 @@ export class LiveSession {
   constructor(ctx: DurableObjectState, env: Env, onGone: () => void) {
     this.#ctx = ctx;
     this.#env = env;
+    this.#log = createLog(env.LOG_LEVEL, { object: "session", id: ctx.id.name ?? ctx.id.toString() });
     const store = new SessionStore(ctx.storage, () => ctx.abort("the session's storage cannot be read"));
     const events = new EventLog(store, (fresh) => this.feed.push(fresh));
     this.feed = new Feed(ctx, () => events);
     const messages = new MessageStore(store);
     const steps = new StepStore(store);
-    const answer = new LiveAnswer(store, messages, events);
+    const answer = new LiveAnswer(store, messages, events, this.#log);
     this.records = { store, messages, steps, events, answer, tools: new ToolLedger(messages, steps, events) };
     this.#recorder = new Recorder(this.records);
-    this.#publisher = new Publisher(env.DB, store, onGone);
-    this.#runner = new Runner((runId, attempt, end) => this.#attemptEnded(runId, attempt, end));
+    this.#publisher = new Publisher(env.DB, store, this.#log, onGone);
+    this.#runner = new Runner(this.#log, (runId, attempt, end) => this.#attemptEnded(runId, attempt, end));
     store.attach({
       reload: () => this.#after.splice(0),
       committed: () => {
@@ -170,7 +173,7 @@ export class LiveSession {
       if (active && !this.#runner.works(active.runId, active.attempt)) this.#react({ type: "resumed" });
       else this.#react({ type: "tick" });
     } catch (error) {
-      console.error("waking a session failed, will retry", error);
+      this.#log.error("waking a session failed, will retry", { error });
       this.#rearm();
     }
   }
@@ -182,7 +185,7 @@ export class LiveSession {
       this.wake();
       await this.#publisher.publish();
     } catch (error) {
-      console.error("the alarm of a session failed, will retry", error);
+      this.#log.error("the alarm of a session failed, will retry", { error });
     } finally {
       this.#rearm();
     }
@@ -214,7 +217,7 @@ export class LiveSession {
     try {
       this.#react({ type: "ended", runId, attempt, end });
     } catch (error) {
-      console.error("the end of an attempt was not stored, will retry", { runId, error });
+      this.#log.error("the end of an attempt was not stored, will retry", { runId, error });
       this.#rearm();
     }
   }
@@ -258,7 +261,7 @@ export class LiveSession {
     const engine = this.#theEngine();
     const kills = this.records.tools
       .inFlight(runId)
-      .map((key) => engine.kill(key).catch((error) => console.error("killing a tool call failed", { key, error })));
+      .map((key) => engine.kill(key).catch((error) => this.#log.error("killing a tool call failed", { key, error })));
     this.#runner.abort(runId, attempt, Promise.all(kills));
   }
 

@@ -1,5 +1,6 @@
 import { drizzle } from "drizzle-orm/d1";
 import { deleteSessionRuns, publishRun, publishSession } from "#domain/session/repo";
+import type { Log } from "#kernel/log";
 import type { SessionStore } from "#objects/session/store";
 
 /** How long changes are gathered before they go to the directory. */
@@ -10,12 +11,14 @@ const BATCH = 50;
 export class Publisher {
   readonly #d1: D1Database;
   readonly #store: SessionStore;
+  readonly #log: Log;
   readonly #onGone: () => void;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #publishing: Promise<void> | null = null;
 
   /** `onGone` is called when the directory no longer has the session. */
-  constructor(d1: D1Database, store: SessionStore, onGone: () => void) {
+  constructor(d1: D1Database, store: SessionStore, log: Log, onGone: () => void) {
+    this.#log = log;
     this.#d1 = d1;
     this.#store = store;
     this.#onGone = onGone;
@@ -26,7 +29,7 @@ export class Publisher {
     if (this.#timer !== null || this.#publishing || !this.#store.hasUnpublished) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.publish().catch((error) => console.error("publishing a session failed, will retry", error));
+      this.publish().catch((error) => this.#log.error("publishing a session failed, will retry", { error }));
     }, GATHER_MS);
   }
 

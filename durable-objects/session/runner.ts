@@ -1,6 +1,7 @@
 import { Superseded } from "#domain/session/journal";
 import type { AttemptEnd } from "#domain/session/machine";
 import type { Run } from "#domain/session/values";
+import type { Log } from "#kernel/log";
 import type { Engine } from "#objects/session/engine";
 import type { RunJournal } from "#objects/session/journal";
 
@@ -11,12 +12,14 @@ const KILL_WAIT_MS = 1_000;
 
 /** The agent loop of the session's active run: at most one, in the background. */
 export class Runner {
+  readonly #log: Log;
   readonly #ended: (runId: string, attempt: number, end: AttemptEnd) => void;
   #loop: Loop | null = null;
   #kills: Promise<unknown> = Promise.resolve();
 
   /** `ended` is told how each attempt ended, unless the attempt was replaced meanwhile. */
-  constructor(ended: (runId: string, attempt: number, end: AttemptEnd) => void) {
+  constructor(log: Log, ended: (runId: string, attempt: number, end: AttemptEnd) => void) {
+    this.#log = log;
     this.#ended = ended;
   }
 
@@ -60,7 +63,7 @@ export class Runner {
       end = await engine.run({ run, journal, signal: loop.abort.signal });
     } catch (error) {
       const stopped = loop.abort.signal.aborted || error instanceof Superseded;
-      if (!stopped) console.error("an attempt of a run failed", { runId: run.id, attempt: loop.attempt, error });
+      if (!stopped) this.#log.error("an attempt of a run failed", { runId: run.id, attempt: loop.attempt, error });
       end = { type: stopped ? "aborted" : "crashed" };
     }
     if (this.#loop !== loop) return;
