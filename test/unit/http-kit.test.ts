@@ -1,0 +1,147 @@
+import { createParser } from "eventsource-parser";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { makeApiKey, parseApiKey } from "#domain/principal/api-key";
+import { shownWorkspaceId, workspaceKey } from "#domain/workspace/values";
+import { parseJson } from "#http/body";
+import { idsFrom } from "#http/idempotency";
+import { resumePoint, SseStream, sseFrame } from "#http/sse";
+import { isId, newId } from "#kernel/id";
+
+const parse = (text: string) => {
+  const events: { id: string | undefined; event: string | undefined; data: string }[] = [];
+  const parser = createParser({ onEvent: ({ id, event, data }) => events.push({ id, event, data }) });
+  parser.feed(text);
+  return events;
+};
+
+const CORPUS = [
+  "\r",
+  "\n",
+  "\r\n",
+  "\n\n",
+  "\u0000",
+  "\u2028",
+  "\u2029",
+  "\ufeff",
+  "\u0085",
+  ": x",
+  "data: y",
+  "id: 9",
+  "retry: 1",
+];
+
+test("no text in a payload can make a field or a frame (S4)", () => {
+  const hostile = fc.array(fc.oneof(fc.constantFrom(...CORPUS), fc.string())).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(hostile, fc.nat(), (text, seq) => {
+      const data = JSON.stringify({ text });
+      const frame = sseFrame({ id: String(seq), event: "message.delta", createdAt: "2026-01-01T00:00:00.000Z", data });
+      expect(parse(frame)).toEqual([{ id: String(seq), event: "message.delta", data }]);
+      const raw = parse(sseFrame({ id: "1", event: "e", data: text }));
+      expect(raw).toHaveLength(1);
+      expect(raw[0]?.data).toBe(text.replaceAll(/\r\n|\r/g, "\n"));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a line of a megabyte arrives whole (S4)", () => {
+  const data = JSON.stringify("x".repeat(1024 * 1024));
+  expect(parse(sseFrame({ id: "1", event: "e", data }))[0]?.data).toBe(data);
+});
+
+test.for<[header: string | undefined, cursor: string | undefined, after: number]>([
+  [undefined, undefined, -1],
+  [undefined, "0", 0],
+  ["7", "3", 7],
+  ["garbage", "3", -1],
+  ["", "3", -1],
+  [undefined, "-1", -1],
+  [undefined, "1e3", -1],
+  [undefined, "9".repeat(16), -1],
+  [undefined, "999999999999999", 999999999999999],
+])("header %s and cursor %s resume after %i (S2)", ([header, cursor, after]) => {
+  expect(resumePoint(header, cursor)).toBe(after);
+});
+
+test("a reader that takes nothing is cut after a bounded amount, with a hint to come back (S3)", async () => {
+  let ends = 0;
+  const stream = new SseStream(() => void ends++);
+  const piece = "x".repeat(100_000);
+  let pushed = 0;
+  while (!stream.ended && pushed < 100) {
+    stream.push(piece);
+    pushed++;
+  }
+  expect(pushed).toBeLessThan(15);
+  expect(ends).toBe(1);
+  const text = await new Response(stream.body).text();
+  expect(text.startsWith(": connected\n\n")).toBe(true);
+  expect(text.endsWith(": too slow, resume from the last id\nretry: 1000\n\n")).toBe(true);
+  expect(text.length).toBeLessThan(2 * 1024 * 1024);
+});
+
+test("whoever waits for a reader goes on when the reader takes something, or leaves", async () => {
+  for (const leave of [false, true]) {
+    const stream = new SseStream(() => {});
+    stream.send("x".repeat(200_000));
+    const drained = stream.drained();
+    const reader = stream.body.getReader();
+    if (leave) await reader.cancel();
+    else for (let i = 0; i < 2; i++) await reader.read();
+    await drained;
+    expect(stream.ended).toBe(leave);
+    if (!leave) stream.end(": done");
+  }
+});
+
+test("ids from one seed are the same sequence, are ids, and do not repeat (R6)", () => {
+  fc.assert(
+    fc.property(fc.uuid(), fc.integer({ min: 1e12, max: 2e12 }), (uuid, at) => {
+      const seed = uuid.replaceAll("-", "");
+      const draw = () => {
+        const next = idsFrom(seed, at);
+        return Array.from({ length: 20 }, () => next("sandbox"));
+      };
+      const ids = draw();
+      expect(draw()).toEqual(ids);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(ids.every((id) => isId("sandbox", id))).toBe(true);
+    }),
+  );
+});
+
+test("a key carries its id, and nothing else is taken for one", () => {
+  const id = newId("apiKey", Date.now());
+  const key = makeApiKey(id);
+  expect(parseApiKey(key)).toEqual({ id });
+  for (const wrong of [`${key}x`, key.slice(1), key.toUpperCase(), ` ${key}`, "", key.replace("_", "-")]) {
+    expect(parseApiKey(wrong)).toBeUndefined();
+  }
+});
+
+test("chosen workspace ids of different teams never meet, and show as they were chosen (T1)", () => {
+  const [a, b] = [newId("team", 1), newId("team", 1)];
+  const chosen = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/);
+  fc.assert(
+    fc.property(chosen, chosen, (one, two) => {
+      expect(workspaceKey(a, one)).not.toBe(workspaceKey(b, two));
+      expect(shownWorkspaceId(workspaceKey(a, one))).toBe(one);
+    }),
+  );
+  const made = newId("workspace", 1);
+  expect(workspaceKey(a, made)).toBe(made);
+});
+
+test("JSON that is well-formed comes back as it was, whatever is in its strings (I2)", () => {
+  fc.assert(
+    fc.property(fc.json({ maxDepth: 20 }), (text) => {
+      expect(parseJson(text)).toEqual(JSON.parse(text));
+    }),
+  );
+  expect(() => parseJson(`${"[".repeat(101)}${"]".repeat(101)}`)).toThrow(/deeper/);
+  expect(parseJson(`"${"[".repeat(1_000)}\\"${"{".repeat(1_000)}"`)).toBeTypeOf("string");
+  expect(() => parseJson('"\\udfff"')).toThrow(/Unicode/);
+  expect(parseJson('"\\ud83d\\ude80"')).toBe("\u{1f680}");
+});

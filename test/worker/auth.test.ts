@@ -1,0 +1,138 @@
+import { env } from "cloudflare:workers";
+import { afterEach, expect, test, vi } from "vitest";
+import { call, contextFor, countOf, rowOf, tenant } from "#test/worker/harness";
+
+const LOCAL = "http://127.0.0.1:8787";
+const TOKEN = "a-set-up-token-of-some-length";
+
+/** Settings are read from the environment at each request. */
+function withSettings(settings: Partial<Env>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    const before = Reflect.get(env, name);
+    Reflect.set(env, name, value);
+    restore.push(() => (before === undefined ? Reflect.deleteProperty(env, name) : Reflect.set(env, name, before)));
+  }
+}
+const restore: (() => void)[] = [];
+afterEach(() => {
+  for (const undo of restore.splice(0)) undo();
+  vi.restoreAllMocks();
+});
+
+test("a key works in both headers, and not from the request after it was revoked on (T7)", async () => {
+  const t = await tenant();
+  expect((await t.call("GET", "/api/v1/workspaces")).status).toBe(200);
+  expect((await call("GET", "/api/v1/workspaces", { headers: { authorization: `bearer ${t.key}` } })).status).toBe(200);
+  await t.ctx.principals.principal(t.keyId).revoke(t.keyId);
+  expect((await t.call("GET", "/api/v1/workspaces")).status).toBe(401);
+});
+
+test("a key with one character changed is refused, and a guessed id leaves nothing stored", async () => {
+  const t = await tenant();
+  const changed = t.key.slice(0, -1) + (t.key.endsWith("A") ? "B" : "A");
+  expect((await call("GET", "/api/v1/workspaces", { headers: { "x-api-key": changed } })).status).toBe(401);
+});
+
+test("an expired credential is refused", async () => {
+  const t = await tenant();
+  const handle = t.ctx.principals.principal("key_test");
+  await handle.enrol({ id: "c", secretHash: "h", actor: t.ctx.actor, expiresAt: Date.now() - 1 });
+  expect(await handle.verify("h")).toMatchObject({ ok: false, code: "unauthenticated" });
+});
+
+test("the key is stored nowhere but as a hash, and appears in no row and no log line (T10)", async () => {
+  const lines: string[] = [];
+  for (const level of ["debug", "info", "warn", "error", "log"] as const) {
+    vi.spyOn(console, level).mockImplementation((...args) => void lines.push(args.map(String).join(" ")));
+  }
+  withSettings({ LOG_LEVEL: "debug" } as Partial<Env>);
+  const t = await tenant();
+  await t.workspace();
+  await t.call("POST", "/api/v1/workspaces", { name: 1 });
+  const secret = t.key.split("_").slice(2).join("_");
+  const { results } = await env.DB.prepare("SELECT * FROM api_keys, audit_entries").all();
+  expect(JSON.stringify(results)).not.toContain(secret);
+  expect(lines.length).toBeGreaterThan(1);
+  expect(lines.join("\n")).not.toContain(secret);
+  expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ level: "info", status: 400, path: "/api/v1/workspaces" });
+});
+
+const setUp = (email: string, options: { token?: string; origin?: string; headers?: Record<string, string> } = {}) =>
+  call("POST", "/internal/v1/setup/owner", {
+    body: { email },
+    origin: options.origin ?? LOCAL,
+    headers: { "x-setup-token": options.token ?? TOKEN, ...options.headers },
+  });
+
+test("set-up is an unknown route unless token and place are right", async () => {
+  const unknown = await call("POST", "/internal/v1/setup/nothing", { body: {} });
+  const refused = [await setUp("a@example.test")];
+  withSettings({ SETUP_TOKEN: TOKEN });
+  refused.push(await setUp("a@example.test", { token: "wrong" }));
+  refused.push(await setUp("a@example.test", { origin: "http://longshore.example" }));
+  refused.push(await setUp("a@example.test", { headers: { "cf-connecting-ip": "203.0.113.9" } }));
+  for (const one of refused) expect(one).toMatchObject({ status: 404, body: unknown.body });
+  expect(await countOf("users", "email = 'a@example.test'")).toBe(0);
+});
+
+test("set-up makes one owner however often it is asked, and each time a working key", async () => {
+  withSettings({ SETUP_TOKEN: TOKEN });
+  const answers = await Promise.all([
+    setUp("Owner@example.test"),
+    setUp("owner@example.test"),
+    setUp("owner@example.test"),
+  ]);
+  for (const { status, body } of answers) {
+    expect(status).toBe(201);
+    expect((await call("GET", "/api/v1/workspaces", { headers: { "x-api-key": body.apiKey } })).status).toBe(200);
+  }
+  expect(new Set(answers.map(({ body }) => `${body.userId} ${body.teamId}`)).size).toBe(1);
+  expect(await rowOf("users", answers[0]!.body.userId)).toMatchObject({
+    email: "owner@example.test",
+    is_platform_admin: 1,
+  });
+  expect(await setUp("other@example.test")).toMatchObject({ status: 409 });
+  const host = await call("POST", "/internal/v1/setup/hosts", {
+    body: {},
+    origin: LOCAL,
+    headers: { "x-setup-token": TOKEN },
+  });
+  expect(host).toMatchObject({
+    status: 201,
+    body: { hostId: expect.any(String), registrationToken: expect.any(String) },
+  });
+});
+
+test("anonymous callers are let in from this machine alone, into the first team, where it is allowed", async () => {
+  withSettings({ SETUP_TOKEN: TOKEN });
+  const owner = await setUp("owner@example.test");
+  const ask = (origin: string, headers: Record<string, string> = {}) =>
+    call("GET", "/api/v1/workspaces", { origin, headers });
+  expect((await ask(LOCAL)).status).toBe(401);
+  withSettings({ RUNTIME_ANONYMOUS: "true" } as Partial<Env>);
+  for (const origin of [LOCAL, "http://localhost:1", "http://[::1]:1"])
+    expect((await ask(origin)).status, origin).toBe(200);
+  expect((await ask(LOCAL, { "cf-connecting-ip": "127.0.0.1", origin: "http://localhost:3000" })).status).toBe(200);
+  for (const headers of [
+    { "cf-connecting-ip": "203.0.113.9", "x-forwarded-for": "127.0.0.1" },
+    { origin: "https://evil.example" },
+    { origin: "null" },
+    { "sec-fetch-site": "cross-site" },
+    { "x-api-key": "lsk_wrong" },
+    { authorization: "Basic eDp5" },
+  ]) {
+    expect((await ask(LOCAL, headers as Record<string, string>)).status, JSON.stringify(headers)).toBe(401);
+  }
+  for (const origin of ["http://longshore.test", "http://127.0.0.1.evil.example", "http://localhost.evil.example"]) {
+    expect((await ask(origin)).status, origin).toBe(401);
+  }
+  const made = await call("POST", "/api/v1/workspaces", { origin: LOCAL, body: { name: "n", runtime: "base" } });
+  expect(await rowOf("workspaces", made.body.id)).toMatchObject({ team_id: owner.body.teamId });
+});
+
+test("a host's credential opens nothing of a user's", async () => {
+  const t = await tenant();
+  const host = contextFor({ ...t.ctx.actor, kind: "host", role: null });
+  expect(host.actor.kind).toBe("host");
+  expect((await call("GET", "/api/v1/workspaces", { headers: { "x-host-token": "garbage" } })).status).toBe(401);
+});
