@@ -11,7 +11,7 @@ import { measureSessions } from "#scripts/bench/sessions";
 import { measureStreams, SLOW_SCRIPT } from "#scripts/bench/streams";
 import { measureThroughput } from "#scripts/bench/throughput";
 import { World } from "#scripts/bench/world";
-import { buildWorker } from "#scripts/lib/build";
+import { buildAll } from "#scripts/lib/build";
 import { startStack } from "#scripts/lib/stack";
 import { main, say } from "#scripts/lib/terminal";
 
@@ -29,7 +29,7 @@ await main(async () => {
     return 0;
   }
   const dataDir = mkdtempSync(join(tmpdir(), "longshore-bench-"));
-  await buildWorker();
+  await buildAll();
   const model = await startScriptedModel({ slow: SLOW_SCRIPT });
   const bare = await startBarePlatform(dataDir);
   const stack = await startStack({

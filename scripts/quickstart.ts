@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { api } from "#scripts/lib/api";
 import { haveBubblewrap, INSTALL_BUBBLEWRAP, warnNoIsolation } from "#scripts/lib/bubblewrap";
-import { buildWorker } from "#scripts/lib/build";
+import { buildAll } from "#scripts/lib/build";
 import { untilStopped } from "#scripts/lib/lifetime";
 import { DATA_DIR } from "#scripts/lib/paths";
 import { endsRun, readEvents, type StreamedEvent } from "#scripts/lib/read-events";
@@ -40,7 +40,7 @@ await main(async () => {
   }
   say(`${bold("Longshore")} ${dim("an agent platform on your machine, nothing leaves it")}\n`);
   const isolated = await haveBubblewrap();
-  await step("Building", buildWorker);
+  await step("Building", buildAll);
   const stack = await start(values.data ?? DATA_DIR, values.port ? Number(values.port) : undefined, isolated);
   const completed = await demonstrate(stack).catch(async (error: unknown) => {
     await stack.stop();

@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { haveBubblewrap, INSTALL_BUBBLEWRAP } from "#scripts/lib/bubblewrap";
-import { buildWorker } from "#scripts/lib/build";
+import { buildAll } from "#scripts/lib/build";
 import { untilStopped } from "#scripts/lib/lifetime";
 import { DATA_DIR } from "#scripts/lib/paths";
 import { startStack } from "#scripts/lib/stack";
@@ -46,7 +46,7 @@ await main(async () => {
       `Install it: ${INSTALL_BUBBLEWRAP}`,
     );
   }
-  if (!values["no-build"]) await progress("Building", buildWorker);
+  if (!values["no-build"]) await progress("Building", buildAll);
   mkdirSync(values.data, { recursive: true, mode: 0o711 });
   const logFile = join(values.data, "longshore.log");
   const stack = await progress("Starting", () =>

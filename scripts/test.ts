@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { haveBubblewrap, INSTALL_BUBBLEWRAP } from "#scripts/lib/bubblewrap";
-import { buildWorker } from "#scripts/lib/build";
+import { buildAll } from "#scripts/lib/build";
 import { ROOT } from "#scripts/lib/paths";
 import { QUIET_ENV } from "#scripts/lib/quiet";
 import { main, Problem, step } from "#scripts/lib/terminal";
@@ -11,7 +11,7 @@ await main(async () => {
   if (!(await haveBubblewrap())) {
     throw new Problem("The tests run code in real sandboxes and need bubblewrap.", `Install it: ${INSTALL_BUBBLEWRAP}`);
   }
-  await step("Building", buildWorker);
+  await step("Building", buildAll);
   const vitest = spawn(join(ROOT, "node_modules", ".bin", "vitest"), ["run", ...process.argv.slice(2)], {
     cwd: ROOT,
     stdio: "inherit",

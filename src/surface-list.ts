@@ -1,4 +1,5 @@
 import type { Surface } from "#http/surface";
+import { platformSurface } from "#surfaces/platform/index";
 import { runtimeSurface } from "#surfaces/runtime/index";
 import { setupSurface } from "#surfaces/setup/index";
 
@@ -6,4 +7,4 @@ import { setupSurface } from "#surfaces/setup/index";
 export const API_VERSION = "0.1.0";
 
 /** Every surface that is served; where two share a path, the earlier one answers. */
-export const surfaces: readonly Surface[] = [runtimeSurface, setupSurface];
+export const surfaces: readonly Surface[] = [runtimeSurface, platformSurface, setupSurface];

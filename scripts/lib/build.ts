@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { bundleSandboxPrograms } from "#scripts/lib/bundle";
 import { DIST, ROOT } from "#scripts/lib/paths";
 import { run } from "#scripts/lib/run";
 
@@ -12,4 +13,9 @@ export async function bundle(entry: string, name: string): Promise<void> {
     ["deploy", join(ROOT, entry), "--dry-run", "--outdir", join(DIST, name)],
     `Bundling ${entry}`,
   );
+}
+
+/** Everything that `npm start` runs: the Worker, and the programs of the sandbox hosts. */
+export async function buildAll(): Promise<void> {
+  await Promise.all([buildWorker(), bundleSandboxPrograms()]);
 }
