@@ -1,4 +1,5 @@
 import type { Actor } from "#domain/actor";
+import { sweepPlaces } from "#domain/sandbox/sweep-places";
 import { sweepStaleRuns } from "#domain/session/sweep-stale-runs";
 import { newId } from "#kernel/id";
 import { contextOf } from "#platform/context";
@@ -29,5 +30,7 @@ export default {
     const ctx = { ...contextOf(env, newId("operation", Date.now())), actor: SYSTEM };
     const woken = await sweepStaleRuns(ctx);
     if (woken > 0) ctx.log.warn("sessions with silent runs were woken", { sessions: woken });
+    const nudged = await sweepPlaces(ctx);
+    if (nudged > 0) ctx.log.warn("silent hosts and sandboxes were woken", { objects: nudged });
   },
 } satisfies ExportedHandler<Env>;

@@ -2,7 +2,7 @@ import { createLog, type Log } from "#kernel/log";
 import { SECOND } from "#kernel/time";
 
 const FIRST_RETRY_MS = 250;
-const SLOWEST_RETRY_MS = 60 * SECOND;
+const SLOWEST_RETRY_MS = 30 * SECOND;
 /** While a lane is being worked on, the alarm only guards against the object's end in the middle of it. */
 const GUARD_MS = 10 * SECOND;
 

@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from "vitest";
 import { destroySandbox } from "#domain/sandbox/destroy-sandbox";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
 import { stopSandbox } from "#domain/sandbox/stop-sandbox";
+import { sweepPlaces } from "#domain/sandbox/sweep-places";
 import { newId } from "#kernel/id";
 import { actorOf, auditOf, ctxOf, eventually, newSandbox, newTeam, onlineHost, rowOf } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
@@ -206,17 +207,19 @@ test("R9 a directory that fails again and again is told in the end", async () =>
   await object().adopt({ id, teamId, vcpus: 1, memoryMb: 1, diskSizeMb: 1, timeoutSec: 0 });
   const started = object().start(teamId);
   started.catch(() => {});
-  for (let i = 0; i < 10; i++) {
+  const wakeUp = async () => {
     await runInDurableObject(object(), (_, { storage }) => {
       storage.sql.exec("UPDATE outbox SET due = 0");
       return storage.setAlarm(Date.now());
     });
     await runDurableObjectAlarm(object());
-  }
+  };
+  for (let i = 0; i < 10; i++) await wakeUp();
   await env.DB.prepare("ALTER TABLE sandboxes_away RENAME TO sandboxes").run();
+  await wakeUp();
   expect(await started).toMatchObject({ ok: true });
   await eventually(async () => {
-    await runDurableObjectAlarm(object());
+    await wakeUp();
     expect(await rowOf("sandboxes", id)).toMatchObject({ status: "running" });
   });
 });
@@ -241,4 +244,13 @@ test.for([
 ] as const)("%s is refused without its permission", async ([, verb, role]) => {
   await expect(verb(ctxOf(actorOf(teamId, role)), id)).rejects.toMatchObject({ code: "forbidden" });
   expect(await auditOf(id)).toEqual([]);
+});
+
+test("R8 the sweep wakes sandboxes and hosts that did not move on, and no others", async () => {
+  await env.DB.prepare("UPDATE sandboxes SET status = 'stopped'").run();
+  const system = ctxOf(actorOf("", null, "system"));
+  expect(await sweepPlaces(system)).toBe(0);
+  await env.DB.prepare("UPDATE sandboxes SET status = 'starting', updated_at = 0 WHERE id = ?").bind(id).run();
+  await env.DB.prepare("UPDATE hosts SET last_heartbeat_at = 0 WHERE id = ?").bind(agent.hostId).run();
+  expect(await sweepPlaces(system)).toBe(2);
 });

@@ -1,5 +1,5 @@
 import type { Ctx } from "#domain/context";
-import { findSandboxSpec, type Workspace } from "#domain/workspace/repo";
+import type { Workspace } from "#domain/workspace/repo";
 import { Fault } from "#kernel/fault";
 import type { Json } from "#kernel/json";
 
@@ -24,9 +24,6 @@ export async function writeDefinitions(ctx: Ctx, workspace: Workspace, definitio
   const files = filesOf(definitions);
   if (files.length === 0) return;
   const { teamId, sandboxId } = workspace;
-  const spec = await findSandboxSpec(ctx.db, teamId, sandboxId);
-  if (!spec) throw new Fault("sandbox_not_found", "no such sandbox");
-  await ctx.sandboxes.sandbox(sandboxId).adopt(spec);
   const link = ctx.sandboxes.link(teamId, sandboxId);
   for (const { path, text } of files) await link.write(path, text, { overwrite: true });
 }

@@ -1,6 +1,6 @@
 import { and, desc, eq } from "drizzle-orm";
 import type { Db, Statement } from "#domain/context";
-import type { SandboxSpec } from "#domain/sandbox/ports";
+import { insertSandbox } from "#domain/sandbox/repo";
 import type { OffsetPage } from "#kernel/page";
 import { runs, sandboxes, sessions, workspaces } from "#schema";
 
@@ -40,10 +40,8 @@ export function insertWorkspace(db: Db, row: typeof workspaces.$inferInsert): St
 }
 /** The sandbox that carries a workspace's files; it starts on first use. */
 export function insertWorkspaceSandbox(db: Db, workspace: Workspace): Statement {
-  const { sandboxId, teamId, id, name, createdBy, createdAt, updatedAt } = workspace;
-  return db
-    .insert(sandboxes)
-    .values({ id: sandboxId, teamId, workspaceId: id, name, status: "pending", createdBy, createdAt, updatedAt });
+  const { sandboxId, teamId, id, name, createdBy, createdAt } = workspace;
+  return insertSandbox(db, { id: sandboxId, teamId, workspaceId: id, name, createdBy, createdAt });
 }
 export function deleteWorkspaceRow(db: Db, { id, teamId }: Workspace): Statement {
   return db.delete(workspaces).where(and(eq(workspaces.id, id), eq(workspaces.teamId, teamId)));
@@ -56,14 +54,4 @@ export function deleteSessionRows(db: Db, { id, teamId }: Workspace): Statement 
 }
 export function deleteRunRows(db: Db, { id, teamId }: Workspace): Statement {
   return db.delete(runs).where(and(eq(runs.workspaceId, id), eq(runs.teamId, teamId)));
-}
-
-/** What the object of a sandbox must know of it, from its row. */
-export async function findSandboxSpec(db: Db, teamId: string, id: string): Promise<SandboxSpec | undefined> {
-  const { vcpus, memoryMb, diskSizeMb, timeoutSec } = sandboxes;
-  const [row] = await db
-    .select({ id: sandboxes.id, teamId: sandboxes.teamId, vcpus, memoryMb, diskSizeMb, timeoutSec })
-    .from(sandboxes)
-    .where(and(eq(sandboxes.id, id), eq(sandboxes.teamId, teamId)));
-  return row;
 }
