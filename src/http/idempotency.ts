@@ -1,7 +1,7 @@
 import type { Ctx } from "#domain/context";
 import type { IdempotencyAnswer } from "#domain/principal/ports";
 import { sha256 } from "#kernel/digest";
-import { FAULTS, Fault, unwrap } from "#kernel/fault";
+import { Fault, unwrap } from "#kernel/fault";
 import { type IdKind, makeId } from "#kernel/id";
 import { canonicalJson, type JsonObject } from "#kernel/json";
 
@@ -42,8 +42,8 @@ export async function once(
     await principal.settle(key, { status, body: (body ?? null) as JsonObject | null } satisfies IdempotencyAnswer);
     return { status, body, replayed: false };
   } catch (error) {
-    const refused = error instanceof Fault && FAULTS[error.code].status < 500;
-    await principal.release(key, refused ? "none" : "unknown");
+    // A creating verb that refuses has left nothing behind; any other error may have come after the effect.
+    await principal.release(key, error instanceof Fault ? "none" : "unknown");
     throw error;
   }
 }

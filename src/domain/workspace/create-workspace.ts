@@ -49,10 +49,19 @@ export async function createWorkspace(
   try {
     if (created || input.id === undefined) await writeDefinitions(ctx, workspace, input);
   } catch (error) {
-    await deleteWorkspace(ctx, shownWorkspaceId(workspace.id));
+    await undo(ctx, workspace);
     throw error;
   }
   return { workspace, created };
+}
+
+/** A refusal promises that nothing is left, so a failure here is no refusal. */
+async function undo(ctx: Ctx, workspace: Workspace): Promise<void> {
+  try {
+    await deleteWorkspace(ctx, shownWorkspaceId(workspace.id));
+  } catch (cause) {
+    throw new Error(`workspace ${workspace.id} could not be removed again`, { cause });
+  }
 }
 
 /** `created` is false when the row was there before: a repeat of the same request, or a race for a chosen id. */
