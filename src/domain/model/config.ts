@@ -9,12 +9,20 @@ const PLATFORM_PREFIX = "platform/";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/;
 const SECRET_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,99}$/;
 
+const hasNoCredentials = (url: string): boolean => {
+  const parsed = URL.parse(url);
+  return parsed === null || (parsed.username === "" && parsed.password === "");
+};
+
 const ModelConfig = z.strictObject({
   provider: z.enum(PROVIDERS),
   /** The provider's own name of the model. */
   model: z.string().min(1),
-  /** Base URL, for example `https://host/v1`. */
-  url: z.url({ protocol: /^https?$/ }).optional(),
+  /** Base URL, for example `https://host/v1`. Users get to see it, so it holds no credentials. */
+  url: z
+    .url({ protocol: /^https?$/ })
+    .refine(hasNoCredentials, "must not hold a user name or password; use key")
+    .optional(),
   /** Name of the secret that holds the key, never the key itself. */
   key: z
     .string()

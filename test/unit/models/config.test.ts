@@ -31,6 +31,7 @@ test.for([
   [config({ models: { a: { ...local, url: undefined } } }), "models.a.url: openai-compatible needs"],
   [config({ models: { a: { provider: "openai", model: "m" } } }), "models.a.key: openai needs the name of the secret"],
   [config({ models: { a: { ...local, url: "ftp://x" } } }), "models.a.url"],
+  [config({ models: { a: { ...local, url: "https://me:pw@x/v1" } } }), "models.a.url: must not hold a user name"],
   [config({ models: { a: { ...local, key: "sk-abc-123" } } }), "models.a.key: must be the name of a secret"],
   [config({ models: { a: { ...local, contextWindow: -1 } } }), "models.a.contextWindow"],
   [config({ models: { a: { ...local, temprature: 1 } } }), "temprature"],
