@@ -82,24 +82,30 @@ test("text of a call that a crash cut is replaced, not appended to", async () =>
   scriptEngine();
 });
 
-test("R4 an attempt that was replaced changes nothing any more", async () => {
+test("R4 an attempt that was replaced changes nothing, while its successor works and after", async () => {
   const late: (() => void)[] = [];
   let attempts = 0;
+  let release = false;
   scriptEngine({
     twice: async ({ journal }) => {
-      if (++attempts > 1) return { type: "completed" };
-      late.push(() => journal.log("info", "run", "too late"));
-      throw new Error("first attempt");
+      late.push(() => journal.log("info", "run", "written"));
+      if (++attempts === 1) throw new Error("first attempt");
+      await until(() => release);
+      return { type: "completed" };
     },
   });
   const s = await TestSession.open();
   const { runId } = await s.send("twice");
-  await s.runIs(runId, "completed");
+  await until(() => attempts === 2);
+  const [first, second] = late;
   const before = await s.events();
-  await runInDurableObject(s.stub, () => {
-    for (const write of late) expect(write).toThrow("a newer attempt owns this run");
-  });
+  await runInDurableObject(s.stub, () => expect(first).toThrow("a newer attempt owns this run"));
   expect(await s.events()).toEqual(before);
+  await runInDurableObject(s.stub, () => second?.());
+  expect(await s.events()).toHaveLength(before.length + 1);
+  release = true;
+  await s.runIs(runId, "completed");
+  await runInDurableObject(s.stub, () => expect(second).toThrow("a newer attempt owns this run"));
   scriptEngine();
 });
 
@@ -131,14 +137,16 @@ test("R10 a run that kills the object each time is given up too", async () => {
   expect(await s.run(poison.runId)).toMatchObject({ status: "failed", errorCode: "worker_recovery_failed" });
 });
 
-test("R11 a deadline that passed while the object was away ends the run when it is back", async () => {
-  limitRuns(100);
+test("R11 a deadline that passed while the object was away ends the run when it is back, with its text", async () => {
+  limitRuns(300);
   const s = await TestSession.open();
-  const { runId } = await s.send("deaf");
+  const { runId } = await s.send("hang some text");
+  await until(async () => (await s.messages()).length === 2);
   await crash();
-  const passed = Date.now() + 100;
+  const passed = Date.now() + 300;
   await until(() => Date.now() > passed);
   expect((await s.runIs(runId)).status).toBe("timed_out");
+  expect((await s.messages())[1]).toMatchObject({ role: "assistant", content: "some text" });
 });
 
 test("R7 a run whose loop does not listen is ended without it", async () => {

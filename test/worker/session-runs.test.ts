@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { begun, scriptEngine, TestSession } from "#test/worker/sessions";
+import { begun, scriptEngine, TestSession, until } from "#test/worker/sessions";
 
 scriptEngine();
 
@@ -89,4 +89,24 @@ test("three messages sent at once to an idle session all run, in one order", asy
     "user",
     "assistant",
   ]);
+});
+
+test("R5 many clients that send at once get one order, the same for every reader", async () => {
+  const s = await TestSession.open();
+  const early = await s.feed();
+  const clients = await Promise.all(
+    ["a", "b", "c", "d"].map(async (client) => {
+      const mine: string[] = [];
+      for (let n = 0; n < 5; n++) mine.push((await s.send(`say ${client}${n}`)).runId);
+      return mine;
+    }),
+  );
+  for (const runId of clients.flat()) await s.runIs(runId, "completed");
+  const log = await s.events();
+  await until(() => early.events.length === log.length);
+  expect(early.events).toEqual(log);
+  const order = log.filter(({ type }) => type === "run.started").map(({ runId }) => runId);
+  expect([...order].sort()).toEqual([...clients.flat()].sort());
+  for (const mine of clients) expect(order.filter((id) => id !== null && mine.includes(id))).toEqual(mine);
+  expect((await s.messages()).filter(({ role }) => role === "user").map(({ runId }) => runId)).toEqual(order);
 });
