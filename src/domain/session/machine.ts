@@ -6,9 +6,9 @@ export const STOP_GRACE_MS = 5_000;
 /** Attempts in a row without a stored step after which a run is given up (R10). */
 export const MAX_LOST_ATTEMPTS = 3;
 /** Pause before a loop that threw is started again, per attempt already lost. */
-export const RETRY_DELAY_MS = 500;
+const RETRY_DELAY_MS = 500;
 
-export type ActiveRun = {
+type ActiveRun = {
   runId: string;
   messageId: string;
   status: "running" | "waiting_tool";

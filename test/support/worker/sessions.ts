@@ -9,7 +9,7 @@ import { type Engine, engines } from "#objects/session/engine";
 import { sessionPort } from "#platform/session/port";
 import { FeedFrame, type SessionEvent } from "#protocol/session-feed";
 
-export type Attempt = Parameters<Engine["run"]>[0];
+type Attempt = Parameters<Engine["run"]>[0];
 type Script = (attempt: Attempt, words: string[]) => Promise<Outcome>;
 
 export const tick = (ms = 0) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -89,7 +89,7 @@ const SCRIPTS: Record<string, Script> = {
   fail: async () => ({ type: "failed", code: "model_stream_failed", message: "no such model" }),
 };
 
-export let runTimeoutMs: number | null = null;
+let runTimeoutMs: number | null = null;
 export function limitRuns(ms: number | null): void {
   runTimeoutMs = ms;
 }
