@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, type IncomingHttpHeaders } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { Failure } from "./failure.ts";
 import type { RunningSandbox } from "./sandbox.ts";
@@ -26,9 +26,9 @@ export async function proxy(
   const stream = open();
   stream.on("error", () => {});
   response.once("close", () => {
-    if (!response.writableFinished) stream.close(constants.NGHTTP2_CANCEL);
+    if (!response.writableFinished) stream.destroy(new Error("the caller left"));
   });
-  if (!bodiless) void pipeline(request, stream).catch(() => stream.close(constants.NGHTTP2_CANCEL));
+  if (!bodiless) request.pipe(stream);
   const headers = await responseOf(stream);
   if (response.destroyed) return;
   response.writeHead(statusOf(headers), { ...kept(headers), ...(!request.complete && { connection: "close" }) });

@@ -113,16 +113,19 @@ export class Sandboxes {
       const workspace = this.#state.workspace(id);
       const sandbox = await boot(this.#backend, { id, slot, workspace, limits, generation });
       this.#running.set(id, sandbox);
-      void sandbox.exited.then((why) => {
-        if (this.#running.get(id) !== sandbox) return;
-        this.#running.delete(id);
-        void sandbox.stop();
-        this.#log.warn("a sandbox ended by itself", { sandbox: id, why });
-      });
+      void sandbox.exited.then((why) => this.#noteEnd(id, sandbox, why));
     } catch (error) {
       this.#log.error("a sandbox did not start", { sandbox: id, error });
       throw new Failure("start_failed", error instanceof Error ? error.message : "the sandbox did not start");
     }
+  }
+
+  /** Tidies up after a sandbox that ended by itself, before it can start again. */
+  #noteEnd(id: string, sandbox: RunningSandbox, why: string): void {
+    if (this.#running.get(id) !== sandbox) return;
+    this.#running.delete(id);
+    this.#log.warn("a sandbox ended by itself", { sandbox: id, why });
+    this.#inTurn(id, () => sandbox.stop()).catch((error) => this.#log.error("a sandbox was not tidied up", { error }));
   }
 
   #show(id: string, generation: number): AgentSandbox {

@@ -14,6 +14,7 @@ type Options = {
   backend: Backend;
   workspace: string;
   slot: number;
+  /** Where Node is for commands of this backend. */
   node?: string;
   targets: { lock: string; hostPaths: string[] };
 };
@@ -44,7 +45,6 @@ async function probe(sandbox: RunningSandbox, port: number, { node, targets }: O
     port,
     abstractSocket: targets.lock.replace(/^\0/, ""),
     hostPaths: targets.hostPaths,
-    hostPid: process.pid,
   });
   await put("probe.cjs", script);
   const command = `chmod +x ${Object.keys(SYSCALL_PROBES).join(" ")} && exec ${node ?? `${RUNTIME_FOLDER}/node`} probe.cjs`;
