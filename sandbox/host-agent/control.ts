@@ -47,6 +47,8 @@ export class ControlPlane {
   readonly #state: StateFolder;
   readonly #log: Log;
   #credentials: Credentials | undefined;
+  /** Told with every sign of life, because a restarted agent may listen elsewhere. */
+  #address: string | undefined;
 
   constructor({ url, state, log }: Options) {
     this.#url = url;
@@ -66,6 +68,7 @@ export class ControlPlane {
    * control plane to be there; a refusal is `Dismissed`.
    */
   async join(token: string | undefined, facts: HostFacts, signal: AbortSignal): Promise<string> {
+    this.#address = facts.address;
     const hash = token === undefined ? undefined : createHash("sha256").update(token).digest("hex");
     const known = this.#credentials;
     const isKnown = known !== undefined && (hash === undefined || hash === known.registrationHash);
@@ -102,7 +105,8 @@ export class ControlPlane {
   async #heartbeat(): Promise<number> {
     const { hostId = "", token = "" } = this.#credentials ?? {};
     const path = `/v1/hosts/${encodeURIComponent(hostId)}/heartbeat`;
-    const response = await this.#post(path, undefined, { "x-host-token": token });
+    const moved = this.#address !== undefined && { "x-host-address": this.#address };
+    const response = await this.#post(path, undefined, { "x-host-token": token, ...moved });
     await response.body?.cancel();
     return response.status;
   }

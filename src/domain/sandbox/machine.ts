@@ -6,11 +6,11 @@ import { DAY, SECOND } from "#kernel/time";
 export const BOOT_DEADLINE_MS = 90 * SECOND;
 export const HALT_DEADLINE_MS = 30 * SECOND;
 /** How long a start waits for a host that does not answer, which is how long a host agent may take to restart. */
-export const HOST_WAIT_MS = 15 * SECOND;
+const HOST_WAIT_MS = 15 * SECOND;
 /** How long a halt is repeated at a host that is gone. */
-export const HALT_GIVE_UP_MS = DAY;
+const HALT_GIVE_UP_MS = DAY;
 
-export type Files = "keep" | "wipe";
+type Files = "keep" | "wipe";
 
 export type SandboxState = {
   status: SandboxStatus;

@@ -5,7 +5,7 @@ import { AgentError, type AgentErrorCode } from "#protocol/host-agent";
 import { SupervisorError, type SupervisorErrorCode } from "#protocol/supervisor";
 
 /** How long a host may take for an answer that has no limit of its own. */
-export const CALL_DEADLINE_MS = 60 * SECOND;
+const CALL_DEADLINE_MS = 60 * SECOND;
 
 export type AgentCall = {
   address: string;

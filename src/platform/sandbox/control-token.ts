@@ -4,7 +4,7 @@ import { signerOf } from "#platform/signing";
 import { type AgentAct, CONTROL_ISSUER } from "#protocol/host-agent";
 
 /** A host accepts the control plane's tokens for this long. */
-export const CONTROL_TOKEN_TTL_MS = 60 * SECOND;
+const CONTROL_TOKEN_TTL_MS = 60 * SECOND;
 
 export type ControlSubject = { hostId: string; sandboxId: string; generation: number };
 

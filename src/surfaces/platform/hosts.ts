@@ -52,7 +52,7 @@ const RefreshHostTokenBody = z
   .object({ refresh_token: z.string().min(1).max(500) })
   .meta({ id: "RefreshHostTokenRequest" });
 
-export const toHostResource = (host: HostSession["host"]): z.input<typeof HostResource> => ({
+const toHostResource = (host: HostSession["host"]): z.input<typeof HostResource> => ({
   id: host.id,
   type: host.type,
   team_id: host.teamId,
