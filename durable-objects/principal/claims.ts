@@ -3,9 +3,9 @@ import { ok, type Result, refuse } from "#kernel/fault";
 import { DAY, MINUTE } from "#kernel/time";
 
 /** A holder that has not answered for this long is taken for dead. */
-export const CLAIM_LEASE_MS = MINUTE;
+const CLAIM_LEASE_MS = MINUTE;
 /** How long an answer can be asked for again. */
-export const CLAIM_RETENTION_MS = DAY;
+const CLAIM_RETENTION_MS = DAY;
 
 type Row = {
   fingerprint: string;

@@ -8,7 +8,7 @@ type Json = Record<string, unknown>;
 type Components = Map<string, Json>;
 
 /** Every authenticated operation may also answer these. */
-const COMMON_FAULTS: readonly FaultCode[] = ["invalid", "unauthenticated", "forbidden", "rate_limited", "internal"];
+const COMMON_FAULTS: readonly FaultCode[] = ["invalid", "unauthenticated", "forbidden", "internal"];
 
 const USUAL_SECURITY = [{ apiKey: [] }, { bearer: [] }];
 const USUAL_SCHEMES = {

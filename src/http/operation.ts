@@ -3,7 +3,7 @@ import type { Ctx, Permission } from "#domain/context";
 import type { FaultCode } from "#kernel/fault";
 
 export const OCTETS = "application/octet-stream";
-export const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
+const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
 
 /** What an operation may look at beside its parsed input. */
 export type RawRequest = {
@@ -15,7 +15,7 @@ export type RawRequest = {
 };
 
 /** The status of the answer; `run` may set one that is declared in `also`. */
-export type Outcome = { status: number };
+type Outcome = { status: number };
 
 type SuccessStatus = 200 | 201 | 202 | 204;
 type Returns<R extends z.ZodType> = {

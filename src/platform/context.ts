@@ -9,7 +9,7 @@ import { makeSandboxPort } from "#platform/sandbox/port";
 import { sessionPort } from "#platform/session/port";
 
 /** The ports of an environment. They are stateless wrappers of its bindings. */
-export const portsOf = (env: Env): Ports => ({
+const portsOf = (env: Env): Ports => ({
   sessions: sessionPort(env),
   sandboxes: makeSandboxPort(env),
   hosts: makeHostPort(env),

@@ -2,8 +2,6 @@ import { and, eq } from "drizzle-orm";
 import type { Db, Statement } from "#domain/context";
 import { apiKeys, memberships, teams, users } from "#schema";
 
-export type User = typeof users.$inferSelect;
-
 export function insertApiKey(db: Db, row: typeof apiKeys.$inferInsert): Statement {
   return db.insert(apiKeys).values(row);
 }
