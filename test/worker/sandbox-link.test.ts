@@ -105,6 +105,16 @@ test("R7 an aborted command is killed before its caller hears of it, and its req
   expect(agent.count("DELETE", `/supervisor/v1/exec/${encodeURIComponent(exec.execId)}`)).toBe(1);
 });
 
+test("R7 a command that is aborted while its sandbox starts is never sent", async () => {
+  const abort = new AbortController();
+  agent.gate = new Promise(() => {});
+  const running = link.exec(exec, abort.signal);
+  await eventually(() => expect(agent.count("PUT")).toBe(1));
+  abort.abort(new Error("cancelled"));
+  await expect(running).rejects.toThrow("cancelled");
+  expect(agent.count("POST", "/supervisor/v1/exec")).toBe(0);
+});
+
 test("a command whose answer does not come in its time is host_lost", async () => {
   vi.useFakeTimers({ toFake: [...TIMERS] });
   agent.inside = never;

@@ -123,7 +123,7 @@ export class HostLink implements SandboxLink {
    */
   async #call(call: Call): Promise<Response> {
     for (let attempt = 1; ; attempt++) {
-      const route = await this.#route();
+      const route = await unlessAborted(this.#route(), call.signal);
       call.onRoute?.(route);
       try {
         const { path, query, repeatable, onRoute, ...rest } = call;
@@ -152,6 +152,16 @@ export class HostLink implements SandboxLink {
   get #key(): string {
     return `${this.#teamId}:${this.#sandboxId}`;
   }
+}
+
+/** A sandbox that is starting must not hold up a caller who no longer wants it. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
 }
 
 function search(query: Call["query"] = {}): string {
