@@ -16,6 +16,9 @@ export type Claims = z.infer<typeof Claims>;
 export class TokenReader {
   readonly #credentials: () => { hostId: string; keys: JSONWebKeySet } | undefined;
 
+  /** Imported keys are remembered as long as the control plane's set is the same. */
+  #verifier: { keys: JSONWebKeySet; verify: ReturnType<typeof createLocalJWKSet> } | undefined;
+
   constructor(credentials: () => { hostId: string; keys: JSONWebKeySet } | undefined) {
     this.#credentials = credentials;
   }
@@ -26,7 +29,7 @@ export class TokenReader {
     const token = /^Bearer ([\w.-]{1,4096})$/.exec(authorization ?? "")?.[1];
     if (!credentials || !token) throw new Failure("unauthorized", "a token of the control plane is required");
     try {
-      const { payload } = await jwtVerify(token, createLocalJWKSet(credentials.keys), {
+      const { payload } = await jwtVerify(token, this.#keySet(credentials.keys), {
         algorithms: ["EdDSA"],
         issuer: CONTROL_ISSUER,
         audience: credentials.hostId,
@@ -39,5 +42,10 @@ export class TokenReader {
     } catch {
       throw new Failure("unauthorized", "the token is not valid here");
     }
+  }
+
+  #keySet(keys: JSONWebKeySet): ReturnType<typeof createLocalJWKSet> {
+    if (this.#verifier?.keys !== keys) this.#verifier = { keys, verify: createLocalJWKSet(keys) };
+    return this.#verifier.verify;
   }
 }

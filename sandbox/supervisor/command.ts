@@ -11,6 +11,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 type End = { code: number | null; signal: NodeJS.Signals | null };
 
+type Outputs = { stdout: Readable; stderr: Readable };
+
 /** One running command. */
 export class Command {
   readonly #child: ChildProcess;
@@ -22,15 +24,15 @@ export class Command {
   #death: Promise<void> | undefined;
   #timedOut = false;
 
-  constructor(child: ChildProcess, mark: TreeMark, outputLimit: number) {
+  constructor(child: ChildProcess, outputs: Outputs, mark: TreeMark, outputLimit: number) {
     this.#child = child;
     this.#mark = mark;
     this.#end = new Promise((resolve, reject) => {
       child.once("exit", (code, signal) => resolve({ code, signal }));
       child.once("error", reject);
     });
-    this.#stdout = new Capture(child.stdout, outputLimit);
-    this.#stderr = new Capture(child.stderr, outputLimit);
+    this.#stdout = new Capture(outputs.stdout, outputLimit);
+    this.#stderr = new Capture(outputs.stderr, outputLimit);
   }
 
   /** Gives the command its input and waits for its end, or kills it when its time is up. */
@@ -80,8 +82,7 @@ class Capture {
   readonly #output: OutputCapture;
   readonly #stop: () => void;
 
-  constructor(stream: Readable | null, limit: number) {
-    if (!stream) throw new Error("a command has two outputs");
+  constructor(stream: Readable, limit: number) {
     this.#output = new OutputCapture(limit);
     const push = (chunk: Buffer) => this.#output.push(chunk);
     stream.on("data", push).on("error", () => {});

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
@@ -6,6 +6,7 @@ import { WORKSPACE_ROOT } from "#protocol/supervisor-values";
 import { Command } from "./command.ts";
 import type { CheckedExec } from "./input.ts";
 import type { ExecOutcome } from "./output.ts";
+import { closeWriters, Pipes } from "./pipes.ts";
 import { killMarked, MARKER, type TreeMark } from "./processes.ts";
 import { findProgram, LIMIT_UNIT_BYTES, ownFileSizeUnits } from "./program.ts";
 import { Refusal } from "./refusal.ts";
@@ -26,6 +27,7 @@ export class Commands {
   readonly #running = new Map<string, Command>();
   readonly #prefix = `${randomBytes(8).toString("hex")}.`;
   readonly #largestFileUnits = ownFileSizeUnits();
+  readonly #pipes = new Pipes();
   #count = 0;
 
   constructor(workspace: Workspace) {
@@ -37,11 +39,9 @@ export class Commands {
    * left behind live on, but nobody waits for them.
    */
   async run(request: CheckedExec, signal: AbortSignal): Promise<ExecOutcome> {
-    if (this.#running.has(request.execId)) throw new Refusal("conflict", "a command with this execId is running");
-    const mark = this.#nextMark();
-    const command = new Command(this.#spawn(request, mark), mark, request.outputLimit);
+    if (this.#running.has(request.execId)) throw alreadyRunning();
+    const command = await this.#start(request);
     const onAbort = () => void command.kill();
-    this.#running.set(request.execId, command);
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
     try {
@@ -70,19 +70,37 @@ export class Commands {
     return { rootPid: null, marker: `${this.#prefix}${number}`, fileSizeLimit: units * LIMIT_UNIT_BYTES };
   }
 
-  #spawn(request: CheckedExec, mark: TreeMark): ChildProcess {
+  /** Starts the command. Its name is taken only at the end, after the last chance to be refused. */
+  async #start(request: CheckedExec): Promise<Command> {
     const cwd = this.#directory(request.cwd);
+    const mark = this.#nextMark();
     const base: Record<string, string> = { PATH: BASE_PATH, HOME: this.#workspace.root, LANG: "C.UTF-8" };
     const env: Record<string, string> = { ...base, ...request.env, [MARKER]: mark.marker };
     const [program = "", ...args] =
       typeof request.command === "string" ? ["/bin/sh", "-c", request.command] : request.command;
     const file = findProgram(program, cwd, env.PATH ?? BASE_PATH);
-    return spawn("/bin/sh", ["-c", PRELUDE, String(mark.fileSizeLimit / LIMIT_UNIT_BYTES), file, ...args], {
-      cwd,
-      env,
-      detached: true,
-      stdio: [request.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    });
+    const pipes = await this.#pipes.take();
+    try {
+      if (this.#running.has(request.execId)) throw alreadyRunning();
+      const units = String(mark.fileSizeLimit / LIMIT_UNIT_BYTES);
+      const input = request.stdin === undefined ? "ignore" : "pipe";
+      const child = spawn("/bin/sh", ["-c", PRELUDE, units, file, ...args], {
+        cwd,
+        env,
+        detached: true,
+        stdio: [input, pipes.stdout.descriptor, pipes.stderr.descriptor],
+      });
+      const outputs = { stdout: pipes.stdout.readable, stderr: pipes.stderr.readable };
+      const command = new Command(child, outputs, mark, request.outputLimit);
+      this.#running.set(request.execId, command);
+      return command;
+    } catch (error) {
+      pipes.stdout.readable.destroy();
+      pipes.stderr.readable.destroy();
+      throw error;
+    } finally {
+      closeWriters(pipes);
+    }
   }
 
   /** A working directory: of the workspace, or any other absolute one that the sandbox has. */
@@ -96,3 +114,5 @@ export class Commands {
     return path;
   }
 }
+
+const alreadyRunning = () => new Refusal("conflict", "a command with this execId is running");

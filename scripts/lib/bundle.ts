@@ -5,7 +5,7 @@ import { build } from "esbuild";
 const ROOT = join(import.meta.dirname, "../..");
 
 /** Where the bundled programs are, from the root of the repository. */
-export const SANDBOX_PROGRAMS = join(ROOT, "dist/sandbox");
+const SANDBOX_PROGRAMS = join(ROOT, "dist/sandbox");
 
 /** Bundles the supervisor and the host agent into one file each, without leaving a half-written one behind. */
 export async function bundleSandboxPrograms(outdir = SANDBOX_PROGRAMS): Promise<void> {

@@ -25,6 +25,13 @@ describe.each([
     });
   });
 
+  test("outputs can be opened again by name", async () => {
+    const { stdout, stderr } = await sandbox.exec(
+      "echo out >/dev/stdout; echo err >/dev/stderr; echo both | tee /dev/stderr",
+    );
+    expect({ stdout, stderr }).toEqual({ stdout: "out\nboth\n", stderr: "err\nboth\n" });
+  });
+
   test("an argument vector reaches the program without a shell", async () => {
     expect((await sandbox.exec(["printf", "%s|", "a b", "$HOME", "*"])).stdout).toBe("a b|$HOME|*|");
   });
