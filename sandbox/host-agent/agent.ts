@@ -55,6 +55,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
     server.close();
     server.closeAllConnections();
     await sandboxes.close();
+    await backend.close();
     lock?.close();
   };
   try {

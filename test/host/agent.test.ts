@@ -1,9 +1,9 @@
-import { readFileSync, statSync } from "node:fs";
+import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { base64url, SignJWT, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentHealth } from "#protocol/host-agent";
-import { LIMITS, openFolder, processesWith, TestAgent, until } from "#test/node/agent";
+import { isRoot, LIMITS, openFolder, processesWith, TestAgent, until } from "#test/node/agent";
 import { FakeControlPlane } from "#test/node/control-plane";
 
 const BODY = JSON.stringify({ limits: LIMITS });
@@ -198,6 +198,20 @@ test.for([
   const failure = await TestAgent.start({ folder, args: ["--insecure-no-isolation", ...args] }).catch((error) => error);
   expect(failure.message).toMatch(message);
   expect(failure.message).toContain(`exit code ${code}`);
+});
+
+test("asked to stop, the agent ends its sandboxes and leaves nothing on the machine", async () => {
+  const agent = await TestAgent.start();
+  const sandbox = await agent.sandbox("sb_tidy");
+  const mark = `5${Math.floor(Math.random() * 1e6)}.5`;
+  await sandbox.exec(`setsid sleep ${mark} >/dev/null 2>&1 &`);
+  expect(processesWith(`sleep\0${mark}`)).toHaveLength(1);
+  const group = () => globSync(`/sys/fs/cgroup/{,*/}longshore/*/${sandbox.id}`);
+  expect(group().length > 0).toBe(isRoot && !agent.ready.unenforced.join().includes("memory: no control group"));
+  await agent.stop();
+  expect(await agent.exited).toBe(0);
+  expect(processesWith(`sleep\0${mark}`)).toEqual([]);
+  expect(group()).toEqual([]);
 });
 
 test("a second agent on the same folder is refused", async () => {

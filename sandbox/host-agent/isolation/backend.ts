@@ -18,4 +18,6 @@ export interface Backend {
   start(input: StartInput): Promise<Started>;
   /** Kills what an earlier life of the agent left running. */
   reap(): Promise<void>;
+  /** Gives back what the backend holds of the machine, once no sandbox runs any more. */
+  close(): Promise<void>;
 }

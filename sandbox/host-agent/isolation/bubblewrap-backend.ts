@@ -77,6 +77,10 @@ export class BubblewrapBackend implements Backend {
     await Promise.all(this.#cgroups.leftovers().map((group) => group.remove()));
   }
 
+  close(): Promise<void> {
+    return this.#cgroups.close();
+  }
+
   #spawn(slot: number, limits: SandboxLimits): ChildProcess {
     const user = this.#firstUser + slot;
     return spawn(this.#bubblewrap, ["--args", String(DESCRIPTORS.args), "--", ...supervisorCommand(limits)], {

@@ -56,6 +56,11 @@ export class Cgroups {
     return new SandboxGroup(directories);
   }
 
+  /** Removes the folder of this agent's groups, which must be empty. */
+  async close(): Promise<void> {
+    await new SandboxGroup(this.#controllers.map(({ directory }) => directory)).remove();
+  }
+
   /** Groups that an earlier life of the agent left behind. */
   leftovers(): SandboxGroup[] {
     return this.#controllers.flatMap(({ directory }) =>

@@ -44,4 +44,8 @@ export class PlainBackend implements Backend {
   async reap(): Promise<void> {
     // A supervisor ends by itself when the agent's side of its socket closes, and takes its commands with it.
   }
+
+  async close(): Promise<void> {
+    // It holds nothing.
+  }
 }
