@@ -60,8 +60,10 @@ await main(async () => {
       return startHost(url, { dataDir, insecure, watch: true, onLog: say }, local, secrets.SETUP_TOKEN);
     });
     say(`${bold("Longshore")} is at ${url}, its reference at ${url}/docs. Ctrl-C stops everything.`);
-    worker.once("close", () => process.kill(process.pid, "SIGTERM"));
+    const crashed = () => process.kill(process.pid, "SIGTERM");
+    worker.once("close", crashed);
     await untilStopped(async () => {
+      worker.off("close", crashed);
       await agent.stop();
       await stopWorker();
     });

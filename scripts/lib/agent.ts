@@ -55,7 +55,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 }
 
 function launch(options: AgentOptions): ChildProcess {
-  return spawn(
+  const child = spawn(
     process.execPath,
     [
       ...(options.watch ? ["--watch", "--watch-preserve-output"] : []),
@@ -66,6 +66,10 @@ function launch(options: AgentOptions): ChildProcess {
     ],
     { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] },
   );
+  const leave = () => child.kill("SIGTERM");
+  process.once("exit", leave);
+  child.once("close", () => process.off("exit", leave));
+  return child;
 }
 
 async function readyOrStopped(child: ChildProcess, options: AgentOptions): Promise<Ready> {

@@ -103,7 +103,7 @@ test("H1: killing the host agent in mid-command gives a typed error in time, and
   const answer = await cut;
   expect(performance.now() - killedAt).toBeLessThan(10_000);
   expect(answer.status).toBe(503);
-  expect(await answer.json()).toMatchObject({ error: { code: "host_lost" } });
+  expect(await answer.json()).toMatchObject({ error: { code: "sandbox_host_lost" } });
   await expect
     .poll(
       async () =>

@@ -65,7 +65,7 @@ test("S1: a stream cut after any byte of a run and resumed loses nothing and dou
   };
 
   const broken: number[] = [];
-  const cuts = Array.from({ length: whole.length }, (_, at) => at);
+  const cuts = Array.from({ length: whole.length + 1 }, (_, at) => at);
   const worker = async () => {
     for (let at = cuts.pop(); at !== undefined; at = cuts.pop()) {
       const before = framesIn(await bytesOf(path, at));
