@@ -79,7 +79,10 @@ export async function storm({ dataDir, vars, kills, seed, bundle }: Storm): Prom
   await victim.kill();
   victim = await Victim.start(dataDir, port, vars, bundle);
   try {
-    const unfinished = await settled(victim);
+    const unfinished = await settled(
+      victim,
+      [...attempts.values()].flatMap(({ runIds }) => [...runIds]),
+    );
     const damage = await inspect(victim.url, apiKey, sessions, [...attempts.values()]);
     return { tried: attempts.size, ...damage, unfinished };
   } finally {
@@ -88,13 +91,15 @@ export async function storm({ dataDir, vars, kills, seed, bundle }: Storm): Prom
 }
 
 /** Waits, without one request, until D1 shows every run at its end; answers those that never got there. */
-async function settled(victim: Victim): Promise<string[]> {
-  const deadline = Date.now() + 120_000;
+async function settled(victim: Victim, runIds: string[]): Promise<string[]> {
+  const deadline = Date.now() + 90_000;
   for (;;) {
-    const open = await victim.query<{ id: string }>(
-      "SELECT id FROM runs WHERE status IN ('queued', 'running', 'waiting_tool')",
+    const ended = await victim.query<{ id: string }>(
+      "SELECT id FROM runs WHERE status NOT IN ('queued', 'running', 'waiting_tool')",
     );
-    if (open.length === 0 || Date.now() > deadline) return open.map(({ id }) => id);
+    const done = new Set(ended.map(({ id }) => id));
+    const open = runIds.filter((id) => !done.has(id));
+    if (open.length === 0 || Date.now() > deadline) return open;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }

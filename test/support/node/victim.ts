@@ -34,7 +34,7 @@ export class Victim {
 
   /** SIGKILL for the process and everything below it, at once. */
   async kill(): Promise<void> {
-    const gone = new Promise((resolve) => this.#child.once("close", resolve));
+    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     for (const pid of tree(this.#child.pid ?? 0)) {
       try {
         process.kill(pid, "SIGKILL");
@@ -44,7 +44,7 @@ export class Victim {
   }
 
   async stop(): Promise<void> {
-    const gone = new Promise((resolve) => this.#child.once("close", resolve));
+    const gone = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.disconnect();
     await gone;
   }
