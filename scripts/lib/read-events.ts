@@ -4,7 +4,7 @@ export type StreamedEvent = { id: number; type: string; data: Record<string, unk
 
 /** Reads a session's event stream from `cursor` on, until `until` says that an event was the last one wanted. */
 export async function readEvents(
-  source: { url: string; apiKey: string; sessionId: string; cursor?: number; signal?: AbortSignal },
+  source: { url: string; apiKey?: string; sessionId: string; cursor?: number; signal?: AbortSignal },
   onEvent: (event: StreamedEvent) => void,
   until: (event: StreamedEvent) => boolean,
 ): Promise<void> {
@@ -12,7 +12,7 @@ export async function readEvents(
   const signal = source.signal ? AbortSignal.any([stop.signal, source.signal]) : stop.signal;
   const query = source.cursor === undefined ? "" : `?cursor=${source.cursor}`;
   const response = await fetch(`${source.url}/api/v1/sessions/${source.sessionId}/events${query}`, {
-    headers: { "x-api-key": source.apiKey, accept: "text/event-stream" },
+    headers: { accept: "text/event-stream", ...(source.apiKey && { "x-api-key": source.apiKey }) },
     signal,
   });
   if (!response.ok || !response.body) throw new Error(`the event stream answered ${response.status}`);

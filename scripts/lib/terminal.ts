@@ -5,7 +5,6 @@ export const bold = paint(1);
 export const dim = paint(2);
 export const red = paint(31);
 export const green = paint(32);
-export const yellow = paint(33);
 
 /** One line of progress, in words. */
 export const say = (text: string): void => console.log(text);

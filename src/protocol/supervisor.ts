@@ -13,8 +13,8 @@ import { DEFAULT_OUTPUT_LIMIT, SUPERVISOR_ERRORS, type SupervisorErrorCode } fro
  *   GET    /files/content?path[&maxBytes]            200 bytes; header `x-file-stat` holds the FileStat, URI-encoded JSON
  *   PUT    /files/content?path&overwrite[&ifMatch][&mtimeMs]  body: bytes; 200 FileStat. Parents are made, the file
  *                                                    is replaced atomically
- *   POST   /files/mkdir         MakeDirectory        200 FileStat
- *   POST   /files/move          MoveEntry            200 FileStat
+ *   POST   /files/mkdir         { path, parents }    200 FileStat
+ *   POST   /files/move          { source, target, overwrite }  200 FileStat
  *   DELETE /files?path&recursive                     200 { kind }
  *   GET    /files/glob?pattern&path&limit            200 { paths, truncated }: files, newest first
  *
@@ -72,8 +72,6 @@ export type FileStat = z.infer<typeof FileStat>;
 export const FileList = z.object({ entries: z.array(FileStat), total: z.int() });
 export type FileList = z.infer<typeof FileList>;
 
-export const MakeDirectory = z.object({ path: z.string(), parents: z.boolean() });
-export const MoveEntry = z.object({ source: z.string(), target: z.string(), overwrite: z.boolean() });
 export const RemovedEntry = z.object({ kind: z.enum(["file", "directory"]) });
 export const GlobResult = z.object({ paths: z.array(z.string()), truncated: z.boolean() });
 export type GlobResult = z.infer<typeof GlobResult>;

@@ -44,7 +44,7 @@ test("npm run dev serves a run through wrangler dev and lets callers from this m
     });
     let text = "";
     await readEvents(
-      { url, apiKey: "", sessionId: session.id },
+      { url, sessionId: session.id },
       ({ data }) => {
         text += data.delta ?? "";
       },
