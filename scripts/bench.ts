@@ -71,7 +71,9 @@ function memory(idleMib: number): Row[] {
   ];
 }
 
-const machine = () => `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+function machine(): string {
+  return `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+}
 
 function table(rows: Row[]): string {
   const mark = ({ met }: Row) => (met === null ? "" : met ? "yes" : "no");

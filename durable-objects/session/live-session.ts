@@ -64,7 +64,11 @@ export class LiveSession {
     this.records = { store, messages, steps, events, answer, tools: new ToolLedger(messages, steps, events) };
     this.#recorder = new Recorder(this.records);
     this.#publisher = new Publisher(env.DB, store, this.#log, onGone);
-    this.#runner = new Runner(this.#log, (runId, attempt, end) => this.#attemptEnded(runId, attempt, end));
+    this.#runner = new Runner(
+      this.#log,
+      () => ctx.storage.sync(),
+      (runId, attempt, end) => this.#attemptEnded(runId, attempt, end),
+    );
     store.attach({
       reload: () => this.#after.splice(0),
       committed: () => {

@@ -4,7 +4,7 @@ import type { Log } from "#kernel/log";
 import type { SessionStore } from "#objects/session/store";
 
 /** How long changes are gathered before they go to the directory. */
-const GATHER_MS = 500;
+const GATHER_MS = 1_000;
 const BATCH = 50;
 
 /** Writes runs and the session's times to D1, gathered and in the background. What is still to write is in storage. */

@@ -14,12 +14,17 @@ const KILL_WAIT_MS = 1_000;
 export class Runner {
   readonly #log: Log;
   readonly #ended: (runId: string, attempt: number, end: AttemptEnd) => void;
+  readonly #stored: () => Promise<void>;
   #loop: Loop | null = null;
   #kills: Promise<unknown> = Promise.resolve();
 
-  /** `ended` is told how each attempt ended, unless the attempt was replaced meanwhile. */
-  constructor(log: Log, ended: (runId: string, attempt: number, end: AttemptEnd) => void) {
+  /**
+   * `ended` is told how each attempt ended, unless the attempt was replaced meanwhile. `stored` resolves when
+   * everything written so far is durable.
+   */
+  constructor(log: Log, stored: () => Promise<void>, ended: (runId: string, attempt: number, end: AttemptEnd) => void) {
     this.#log = log;
+    this.#stored = stored;
     this.#ended = ended;
   }
 
@@ -58,8 +63,9 @@ export class Runner {
   async #drive(loop: Loop, engine: Engine, run: Run, journal: RunJournal): Promise<void> {
     let end: AttemptEnd;
     try {
-      // The first step waits for the next turn, so that the caller's answer does not wait for it.
-      await Promise.resolve();
+      // No call may leave before the run is durable; waiting here lets the caller's answer go first.
+      await this.#stored();
+      loop.abort.signal.throwIfAborted();
       end = await engine.run({ run, journal, signal: loop.abort.signal });
     } catch (error) {
       const stopped = loop.abort.signal.aborted || error instanceof Superseded;

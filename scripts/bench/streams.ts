@@ -3,15 +3,22 @@ import type { World } from "#scripts/bench/world";
 import { endsRun } from "#scripts/lib/read-events";
 
 const STREAMS = 300;
-const TOKENS = 10;
+const TOKENS = 30;
+/** Streams begin over this time, so that all of them are held together for the rest. */
+const RAMP_MS = 15_000;
 
 /** What the scripted model answers here: a token a second. */
 export const SLOW_SCRIPT = [{ steps: [{ tokens: TOKENS, perSecond: 1 }] }];
 
-/** 300 sessions that stream one token a second at the same time, each watched to its end. */
+/** 300 sessions that stream one token a second, all held together after a ramp, each watched to its end. */
 export async function measureStreams(world: World): Promise<Row[]> {
   const sessions = await Promise.all(Array.from({ length: STREAMS }, () => world.session()));
-  const watched = await Promise.all(sessions.map((sessionId) => watch(world, sessionId)));
+  const watched = await Promise.all(
+    sessions.map(async (sessionId, n) => {
+      await new Promise((resolve) => setTimeout(resolve, (n * RAMP_MS) / STREAMS));
+      return watch(world, sessionId);
+    }),
+  );
   const complete = watched.filter(({ tokens }) => tokens === TOKENS).length;
   const firsts = watched.map(({ firstMs }) => firstMs);
   return [

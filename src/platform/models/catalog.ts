@@ -61,9 +61,21 @@ const configuredModel = (ref: string, config: ModelConfig, env: ModelEnv): Model
       modelName: config.model,
       contextWindowTokens: config.contextWindow ?? null,
     },
-    () => languageModel(ref, config, env),
+    once(() => languageModel(ref, config, env)),
     (text) => redact(text, config, env),
   );
+
+/** Makes a value when it is first asked for; a failure is not remembered. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
+}
 
 function info({ ref, provider, modelName, contextWindowTokens }: Model, defaultRef: string, url?: string): ModelInfo {
   return { ref, provider, modelName, contextWindowTokens, ...(url && { url }), isDefault: ref === defaultRef };
