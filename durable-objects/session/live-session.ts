@@ -14,6 +14,7 @@ import { ok, type Result, refuse, unwrap } from "#kernel/fault";
 import { createLog, type Log } from "#kernel/log";
 import { cutOffsetPage, type OffsetPage, type Page } from "#kernel/page";
 import { SECOND } from "#kernel/time";
+import { AlarmClock } from "#objects/session/alarm-clock";
 import { LiveAnswer } from "#objects/session/answer";
 import { type Engine, engines } from "#objects/session/engine";
 import { EventLog } from "#objects/session/event-log";
@@ -44,10 +45,10 @@ export class LiveSession {
   readonly #recorder: Recorder;
   readonly #publisher: Publisher;
   readonly #runner: Runner;
+  readonly #clock: AlarmClock;
   #engine: Engine | null = null;
   /** Loops to start or stop once the transaction is stored. */
   #after: SessionEffect[] = [];
-  #alarmAt: number | null = null;
   #publishedAt = 0;
   #closed = false;
 
@@ -69,10 +70,11 @@ export class LiveSession {
       () => ctx.storage.sync(),
       (runId, attempt, end) => this.#attemptEnded(runId, attempt, end),
     );
+    this.#clock = new AlarmClock(ctx.storage, () => this.#due());
     store.attach({
       reload: () => this.#after.splice(0),
       committed: () => {
-        this.#arm();
+        this.#clock.arm();
         this.#publisher.schedule();
       },
     });
@@ -178,26 +180,28 @@ export class LiveSession {
       else this.#react({ type: "tick" });
     } catch (error) {
       this.#log.error("waking a session failed, will retry", { error });
-      this.#rearm();
+      this.#clock.retry();
     }
   }
 
-  async alarm(): Promise<void> {
-    this.#alarmAt = null;
+  alarm(): void {
+    this.#clock.fired();
     try {
       this.#beat();
       this.wake();
-      await this.#publisher.publish();
     } catch (error) {
       this.#log.error("the alarm of a session failed, will retry", { error });
     } finally {
-      this.#rearm();
+      this.#clock.rearm();
     }
+    // Not awaited: a directory that hangs must not hold up deadlines, and no other alarm comes before this one ends.
+    this.#ctx.waitUntil(this.#publisher.publish().catch(this.#publisher.failed));
   }
 
   /** Stops everything; the object's storage is about to go. */
   async close(reason: string): Promise<void> {
     this.#closed = true;
+    this.#clock.stop();
     const { active } = this.records.store.state;
     this.#publisher.stop();
     this.feed.closeAll(4404, reason);
@@ -222,7 +226,7 @@ export class LiveSession {
       this.#react({ type: "ended", runId, attempt, end });
     } catch (error) {
       this.#log.error("the end of an attempt was not stored, will retry", { runId, error });
-      this.#rearm();
+      this.#clock.retry();
     }
   }
 
@@ -278,26 +282,14 @@ export class LiveSession {
     return { runTimeoutMs: this.#theEngine().runTimeoutMs };
   }
 
-  /** Sets the alarm when something is due before it. */
-  #arm(): void {
+  #due(): (number | null)[] {
     const { store } = this.records;
     const now = Date.now();
-    const due = [
+    return [
       store.state.active ? now + HEARTBEAT_MS : null,
       dueAt(store.state),
       store.hasUnpublished ? now + PUBLISH_BACKUP_MS : null,
-    ].filter((at) => at !== null);
-    if (due.length === 0) return;
-    const at = Math.min(...due);
-    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
-    this.#alarmAt = at;
-    void this.#ctx.storage.setAlarm(at);
-  }
-
-  #rearm(): void {
-    if (this.#closed) return;
-    this.#alarmAt = null;
-    this.#arm();
+    ];
   }
 }
 

@@ -29,9 +29,11 @@ export class Publisher {
     if (this.#timer !== null || this.#publishing || !this.#store.hasUnpublished) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.publish().catch((error) => this.#log.error("publishing a session failed, will retry", { error }));
+      this.publish().catch(this.failed);
     }, GATHER_MS);
   }
+
+  readonly failed = (error: unknown): void => this.#log.error("publishing a session failed, will retry", { error });
 
   /** Publishes everything there is; one pass at a time. Rejects when D1 does, and the rest stays to be published. */
   publish(): Promise<void> {

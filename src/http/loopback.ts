@@ -5,8 +5,9 @@ const isLoopbackName = (hostname: string) =>
 
 /**
  * True for a request from this machine: addressed to a loopback name, from a loopback address where the platform tells
- * it, and not sent by a web page of another origin. It holds only on a server that listens on loopback alone, because
- * both the name and the address can be claimed by a caller that reaches it from elsewhere. X-Forwarded-For is ignored.
+ * it, and not sent by a web page of another origin. It is safe only on a server that listens on loopback alone. There
+ * the listener decides and these checks keep web pages out; anywhere else a caller can claim both name and address,
+ * as a local server passes CF-Connecting-IP on unchanged. X-Forwarded-For and its kin are never looked at.
  */
 export function isFromLoopback(request: Request): boolean {
   const peer = request.headers.get("cf-connecting-ip");

@@ -64,15 +64,24 @@ const setUp = (email: string, options: { token?: string; origin?: string; header
     headers: { "x-setup-token": options.token ?? TOKEN, ...options.headers },
   });
 
-test("set-up is an unknown route unless token and place are right", async () => {
+test("set-up is an unknown route without the right token, from this machine too", async () => {
   const unknown = await call("POST", "/internal/v1/setup/nothing", { body: {} });
-  const refused = [await setUp("a@example.test")];
+  const refused = [await setUp("a@example.test"), await setUp("a@example.test", { token: "" })];
+  withSettings({ SETUP_TOKEN: "" });
+  refused.push(await setUp("a@example.test"), await setUp("a@example.test", { token: "" }));
   withSettings({ SETUP_TOKEN: TOKEN });
-  refused.push(await setUp("a@example.test", { token: "wrong" }));
-  refused.push(await setUp("a@example.test", { origin: "http://longshore.example" }));
-  refused.push(await setUp("a@example.test", { headers: { "cf-connecting-ip": "203.0.113.9" } }));
+  for (const token of ["", "wrong", TOKEN.slice(0, -1), `${TOKEN}x`])
+    refused.push(await setUp("a@example.test", { token }));
   for (const one of refused) expect(one).toMatchObject({ status: 404, body: unknown.body });
   expect(await countOf("users", "email = 'a@example.test'")).toBe(0);
+});
+
+test("a deployment is set up from elsewhere with the token", async () => {
+  withSettings({ SETUP_TOKEN: TOKEN });
+  const headers = { "cf-connecting-ip": "203.0.113.9" };
+  expect(await setUp("owner@example.test", { origin: "https://longshore.example", headers })).toMatchObject({
+    status: 201,
+  });
 });
 
 test("set-up makes one owner however often it is asked, and each time a working key", async () => {
@@ -115,6 +124,9 @@ test("anonymous callers are let in from this machine alone, into the first team,
   expect((await ask(LOCAL, { "cf-connecting-ip": "127.0.0.1", origin: "http://localhost:3000" })).status).toBe(200);
   for (const headers of [
     { "cf-connecting-ip": "203.0.113.9", "x-forwarded-for": "127.0.0.1" },
+    { "cf-connecting-ip": "127.0.0.1.evil.example" },
+    { "cf-connecting-ip": "127.0.0.1, 203.0.113.9" },
+    { "cf-connecting-ip": "" },
     { origin: "https://evil.example" },
     { origin: "null" },
     { "sec-fetch-site": "cross-site" },
@@ -123,9 +135,14 @@ test("anonymous callers are let in from this machine alone, into the first team,
   ]) {
     expect((await ask(LOCAL, headers as Record<string, string>)).status, JSON.stringify(headers)).toBe(401);
   }
+  // What a proxy or a caller claims on the way neither opens nor closes anything.
+  const claims = { "x-forwarded-for": "127.0.0.1", "x-real-ip": "127.0.0.1", "x-forwarded-host": "127.0.0.1" };
+  const forwarded = { ...claims, forwarded: "for=127.0.0.1;host=127.0.0.1", host: "127.0.0.1" };
   for (const origin of ["http://longshore.test", "http://127.0.0.1.evil.example", "http://localhost.evil.example"]) {
     expect((await ask(origin)).status, origin).toBe(401);
+    expect((await ask(origin, forwarded)).status, origin).toBe(401);
   }
+  expect((await ask("http://127.1:8787")).status).toBe(200);
   const made = await call("POST", "/api/v1/workspaces", { origin: LOCAL, body: { name: "n", runtime: "base" } });
   expect(await rowOf("workspaces", made.body.id)).toMatchObject({ team_id: owner.body.teamId });
 });

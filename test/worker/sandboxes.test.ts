@@ -216,12 +216,12 @@ test("R9 a directory that fails again and again is told in the end", async () =>
   };
   for (let i = 0; i < 10; i++) await wakeUp();
   await env.DB.prepare("ALTER TABLE sandboxes_away RENAME TO sandboxes").run();
-  await wakeUp();
-  expect(await started).toMatchObject({ ok: true });
+  // A call that failed while the table was away may still set its next one far ahead, so one waking is not enough.
   await eventually(async () => {
     await wakeUp();
     expect(await rowOf("sandboxes", id)).toMatchObject({ status: "running" });
   });
+  expect(await started).toMatchObject({ ok: true });
 });
 
 test("a sandbox is found by its workspace's id, by its own team only", async () => {

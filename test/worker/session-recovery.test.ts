@@ -1,6 +1,8 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import fc from "fast-check";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
+import { STOP_GRACE_MS } from "#domain/session/machine";
 import { isTerminal } from "#domain/session/values";
 import { begun, effects, limitRuns, scriptEngine, TestSession, tick, until } from "#test/worker/sessions";
 
@@ -153,8 +155,25 @@ test("R7 a run whose loop does not listen is ended without it", async () => {
   const s = await TestSession.open();
   const { runId } = await s.send("deaf");
   await s.handle.cancel(s.team, runId);
+  await runDurableObjectAlarm(s.stub);
   expect(await s.run(runId)).toMatchObject({ status: "running", cancelRequestedAt: expect.any(Number) });
-  expect((await s.runIs(runId)).status).toBe("cancelled");
+  const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + STOP_GRACE_MS);
+  await runDurableObjectAlarm(s.stub);
+  clock.mockRestore();
+  expect((await s.run(runId)).status).toBe("cancelled");
+});
+
+test("R11 a directory that hangs does not hold up a deadline", async () => {
+  const s = await TestSession.open();
+  const hung = vi.spyOn(Object.getPrototypeOf(env.DB), "batch").mockReturnValue(new Promise(() => {}));
+  limitRuns(100);
+  const { runId } = await s.send("hang some text");
+  await until(async () => (await s.messages()).length === 2);
+  const alarm = runDurableObjectAlarm(s.stub);
+  await until(() => hung.mock.calls.length > 0);
+  expect((await s.runIs(runId)).status).toBe("timed_out");
+  await alarm;
+  hung.mockRestore();
 });
 
 /** Makes the k-th write of the isolate's objects throw, counted from now; answers how to stop that. */

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { inviteHost } from "#domain/host/invite-host";
 import { createOwner } from "#domain/setup/create-owner";
-import { isFromLoopback } from "#http/loopback";
 import { operation } from "#http/operation";
 import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
 import { sameText, sha256 } from "#kernel/digest";
@@ -41,11 +40,14 @@ const operations = [
   }),
 ];
 
-/** Whoever fails here is told what an unknown route is told, so that nobody learns that the route exists. */
+/**
+ * The set-up token is the whole gate, wherever the request comes from: 32 random bytes that exist while a deployment is
+ * set up. Whoever fails here is told what an unknown route is told, so that nobody learns that the route exists.
+ */
 async function authenticate(base: BaseCtx, request: Request, settings: AuthSettings) {
   const token = request.headers.get("x-setup-token");
   const known = settings.setupToken && token !== null && (await sameSecret(token, settings.setupToken));
-  if (!known || !isFromLoopback(request)) throw new Fault("route_not_found", "no such route");
+  if (!known) throw new Fault("route_not_found", "no such route");
   base.log.info("set-up", { path: new URL(request.url).pathname });
   return {
     kind: "system" as const,
@@ -63,11 +65,11 @@ const sameSecret = async (a: string, b: string) => sameText(await sha256(a), awa
 
 const FaultBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
-/** Local set-up of a fresh deployment; closed unless `SETUP_TOKEN` is set. */
+/** Set-up of a fresh deployment; closed unless `SETUP_TOKEN` is set. */
 export const setupSurface: Surface = {
   name: "setup",
   title: "Longshore set-up",
-  description: "For the scripts that start a deployment on one machine. Answers only from there, to the set-up token.",
+  description: "For the scripts that set a deployment up. Answers to the set-up token only.",
   operations,
   faultBody: FaultBody,
   fault: (code, message) => ({ status: FAULTS[code].status, body: { error: { code, message } } }),
