@@ -77,7 +77,7 @@ export class LiveAnswer implements Cache {
       const { runId, messageId, metadata } = open;
       if (!open.inserted) {
         const message = { runId, role: "assistant", origin: "engine", mode: null, content: piece, metadata } as const;
-        this.#messages.insert(message, now, messageId);
+        this.#messages.insert(message, now, { id: messageId });
       }
       this.#events.append(messageDelta(runId, messageId, piece, metadata), now);
     });

@@ -33,8 +33,7 @@ export class RunJournal implements Journal {
 
   history(): readonly Message[] {
     this.#run();
-    const { store, messages } = this.#records;
-    return messages.history(new Set(store.state.pending.map((pending) => pending.runId)));
+    return this.#records.messages.history();
   }
 
   progress(): Progress {
@@ -143,7 +142,9 @@ export class RunJournal implements Journal {
     const content = answerContent(text, reasoning);
     const message = streamed
       ? messages.finish(id, content, metadata)
-      : messages.insert({ runId: run.id, role: "assistant", origin: "engine", mode: null, content, metadata }, now, id);
+      : messages.insert({ runId: run.id, role: "assistant", origin: "engine", mode: null, content, metadata }, now, {
+          id,
+        });
     events.append(messageCompleted(run.id, message, toolCalls.length === 0 ? { finishReason } : {}), now);
   }
 

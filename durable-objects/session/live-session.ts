@@ -1,4 +1,3 @@
-import { callerMetadata } from "#domain/session/content";
 import {
   type AttemptEnd,
   dueAt,
@@ -115,9 +114,11 @@ export class LiveSession {
     const direct = store.state.active === null;
     const queuedPosition = direct ? null : store.state.pending.length + 1;
     const receipt = this.#transact(() => {
-      const { content } = input;
-      const metadata = callerMetadata(input.metadata);
-      const message = messages.insert({ ...FROM_USER, runId, content, metadata }, now, messageId);
+      const { content, metadata } = input;
+      const message = messages.insert({ ...FROM_USER, runId, content, metadata }, now, {
+        id: messageId,
+        waiting: !direct,
+      });
       store.putRun(queuedRun(this.session, { id: runId, messageId, initiatorRef: input.subject, createdAt: now }));
       const stored: SendReceipt = {
         messageId,

@@ -2,6 +2,8 @@ import type { MessagePage } from "#domain/session/ports";
 import type { Message, MessageContent } from "#domain/session/values";
 import { partId } from "#kernel/id";
 import type { JsonObject } from "#kernel/json";
+import { Contents, contentBytes, storedPreview } from "#objects/session/contents";
+import { HISTORY_BYTES, History } from "#objects/session/history";
 import { type Cache, partNumber, type SessionStore } from "#objects/session/store";
 
 type Row = {
@@ -13,23 +15,29 @@ type Row = {
   mode: string | null;
   content: string;
   metadata: string | null;
+  pieces: number;
 };
-const COLUMNS = "n, created_at, run_id, role, origin, mode, content, metadata";
+const COLUMNS = "n, created_at, run_id, role, origin, mode, content, metadata, pieces";
+
+/** Bytes of content after which a page is cut short: what crosses RPC in one answer is limited. */
+const PAGE_BYTES = 8_000_000;
 
 export type NewMessage = Pick<Message, "runId" | "role" | "origin" | "mode" | "content" | "metadata">;
 
 /** Messages of a session. `createdAt` strictly increases, so it alone gives their order. */
 export class MessageStore implements Cache {
   readonly #store: SessionStore;
+  readonly #contents: Contents;
   #next = 1;
   #lastAt = 0;
-  /** All messages in order, once someone asked for the history. */
-  #history: Message[] | null = null;
+  /** Messages whose run has begun, once someone asked for them. */
+  #history: History | null = null;
   /** Text of messages that are being streamed; storage holds their beginning. */
   #streaming = new Map<string, string>();
 
   constructor(store: SessionStore) {
     this.#store = store;
+    this.#contents = new Contents(store);
     store.attach(this);
   }
 
@@ -50,35 +58,42 @@ export class MessageStore implements Cache {
     return this.#id(this.#next++);
   }
 
-  insert(message: NewMessage, now: number, id = this.reserve()): Message {
+  /** `waiting` keeps a message out of the history until `redate` says that its run begins. */
+  insert(message: NewMessage, now: number, { id = this.reserve(), waiting = false } = {}): Message {
     const stored: Message = { ...message, id, sessionId: this.#sessionId(), createdAt: this.#tick(now) };
+    const n = partNumber(id);
+    const kept = this.#contents.put(n, stored.content);
     this.#store.sql.exec(
-      `INSERT INTO messages (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      partNumber(id),
+      `INSERT INTO messages (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      n,
       stored.createdAt,
       stored.runId,
       stored.role,
       stored.origin,
       stored.mode,
-      JSON.stringify(stored.content),
+      kept.content,
       stored.metadata && JSON.stringify(stored.metadata),
+      kept.pieces,
     );
-    this.#history?.push(stored);
+    if (!waiting) this.#history?.add(stored, contentBytes(kept));
     return stored;
   }
 
   /** Gives a message its final content. */
   finish(id: string, content: MessageContent, metadata: JsonObject | null): Message {
+    const n = partNumber(id);
+    const kept = this.#contents.replace(n, content);
     this.#store.sql.exec(
-      "UPDATE messages SET content = ?, metadata = ? WHERE n = ?",
-      JSON.stringify(content),
+      "UPDATE messages SET content = ?, pieces = ?, metadata = ? WHERE n = ?",
+      kept.content,
+      kept.pieces,
       metadata && JSON.stringify(metadata),
-      partNumber(id),
+      n,
     );
     this.unstream(id);
-    this.#history = this.#history?.map((each) => (each.id === id ? { ...each, content, metadata } : each)) ?? null;
     const message = this.get(id);
     if (!message) throw new Error(`message ${id} is not stored`);
+    this.#history?.replace(message, contentBytes(kept));
     return message;
   }
 
@@ -96,39 +111,84 @@ export class MessageStore implements Cache {
   redate(id: string, now: number): void {
     const createdAt = this.#tick(now);
     this.#store.sql.exec("UPDATE messages SET created_at = ? WHERE n = ?", createdAt, partNumber(id));
-    const moved = this.#history?.find((each) => each.id === id);
-    if (!moved || !this.#history) return;
-    this.#history = [...this.#history.filter((each) => each !== moved), { ...moved, createdAt }];
+    this.#history?.remove(id);
+    const row = this.#history && this.#row(partNumber(id));
+    if (row) this.#history?.add(this.#toMessage(row), contentBytes(row));
   }
 
   get(id: string): Message | undefined {
-    const [row] = this.#store.sql.exec<Row>(`SELECT ${COLUMNS} FROM messages WHERE n = ?`, partNumber(id)).toArray();
-    const message = row && this.#toMessage(row);
-    return message?.id === id ? message : undefined;
+    const row = this.#row(partNumber(id));
+    return row && this.#id(row.n) === id ? this.#toMessage(row) : undefined;
   }
 
-  /** A page in time order, whichever way it was read. */
+  /** When a message was sent and what a queue listing shows of it. */
+  preview(id: string): { content: string; createdAt: number } | undefined {
+    const row = this.#row(partNumber(id));
+    return row && { content: storedPreview(row), createdAt: row.created_at };
+  }
+
+  /** A page in time order, whichever way it was read. It ends early when its messages are large. */
   page({ limit, direction, after }: MessagePage): { items: Message[]; more: boolean } {
     const forward = direction === "forward";
     const [compare, order] = forward ? [">", "ASC"] : ["<", "DESC"];
-    const rows = this.#store.sql
-      .exec<Row>(
-        `SELECT ${COLUMNS} FROM messages ${after ? `WHERE created_at ${compare} ?` : ""} ORDER BY created_at ${order} LIMIT ?`,
-        ...(after ? [after.createdAt, limit + 1] : [limit + 1]),
-      )
-      .toArray();
-    const items = rows.slice(0, limit).map((row) => this.#toMessage(row));
-    return { items: forward ? items : items.reverse(), more: rows.length > limit };
+    const found = this.#store.sql.exec<Row>(
+      `SELECT ${COLUMNS} FROM messages ${after ? `WHERE created_at ${compare} ?` : ""} ORDER BY created_at ${order} LIMIT ?`,
+      ...(after ? [after.createdAt, limit + 1] : [limit + 1]),
+    );
+    const rows: Row[] = [];
+    let bytes = 0;
+    let more = false;
+    for (const row of found) {
+      bytes += contentBytes(row);
+      more = rows.length === limit || (rows.length > 0 && bytes > PAGE_BYTES);
+      if (more) break;
+      rows.push(row);
+    }
+    const items = rows.map((row) => this.#toMessage(row));
+    return { items: forward ? items : items.reverse(), more };
   }
 
-  /** Messages in order without those of the given runs, which have not begun. */
-  history(without: ReadonlySet<string>): readonly Message[] {
-    this.#history ??= this.#store.sql
-      .exec<Row>(`SELECT ${COLUMNS} FROM messages ORDER BY created_at`)
+  /** Messages of a run with a number above that of `id`, in the order of their numbers. */
+  after(id: string, runId: string): Message[] {
+    return this.#store.sql
+      .exec<Row>(`SELECT ${COLUMNS} FROM messages WHERE n > ? AND run_id = ? ORDER BY n`, partNumber(id), runId)
       .toArray()
       .map((row) => this.#toMessage(row));
-    if (without.size === 0) return [...this.#history];
-    return this.#history.filter((message) => message.runId === null || !without.has(message.runId));
+  }
+
+  /** The newest messages in order, without those whose run still waits. */
+  history(): readonly Message[] {
+    this.#history ??= this.#readHistory();
+    return this.#history.messages;
+  }
+
+  /** Goes back until enough is read and the message that began the newest turn is among it. */
+  #readHistory(): History {
+    const waiting = new Set(this.#store.state.pending.map(({ runId }) => runId));
+    const newestFirst = this.#store.sql.exec<Pick<Row, "n" | "run_id" | "role" | "pieces"> & { bytes: number }>(
+      "SELECT n, run_id, role, pieces, LENGTH(content) AS bytes FROM messages ORDER BY created_at DESC",
+    );
+    const numbers: number[] = [];
+    let bytes = 0;
+    let turnSeen = false;
+    for (const row of newestFirst) {
+      if (row.run_id !== null && waiting.has(row.run_id)) continue;
+      const isTurn: boolean = row.role === "user" && !turnSeen;
+      if (bytes > HISTORY_BYTES && turnSeen) break;
+      if (bytes <= HISTORY_BYTES || isTurn) numbers.push(row.n);
+      bytes += contentBytes({ content: "", pieces: row.pieces }) + row.bytes;
+      turnSeen ||= isTurn;
+    }
+    const history = new History();
+    for (const n of numbers.reverse()) {
+      const row = this.#row(n);
+      if (row) history.add(this.#toMessage(row), contentBytes(row));
+    }
+    return history;
+  }
+
+  #row(n: number): Row | undefined {
+    return this.#store.sql.exec<Row>(`SELECT ${COLUMNS} FROM messages WHERE n = ?`, n).toArray()[0];
   }
 
   #tick(now: number): number {
@@ -153,7 +213,7 @@ export class MessageStore implements Cache {
       role: row.role as Message["role"],
       origin: row.origin as Message["origin"],
       mode: row.mode as Message["mode"],
-      content: this.#streaming.get(id) ?? (JSON.parse(row.content) as MessageContent),
+      content: this.#streaming.get(id) ?? this.#contents.read(row.n, row),
       metadata: row.metadata === null ? null : (JSON.parse(row.metadata) as JsonObject),
       createdAt: row.created_at,
     };

@@ -1,4 +1,3 @@
-import { queuePreview } from "#domain/session/content";
 import {
   engineLog,
   MAX_LISTED_ITEMS,
@@ -70,10 +69,8 @@ export class Recorder {
   /** Waiting messages in their order, positions counted from 1. */
   queueItems(pending: readonly PendingRun[]): QueueItem[] {
     return pending.flatMap(({ runId, messageId }, index) => {
-      const message = this.#records.messages.get(messageId);
-      if (!message) return [];
-      const { content, createdAt } = message;
-      return { runId, messageId, content: queuePreview(content), createdAt, position: index + 1 };
+      const shown = this.#records.messages.preview(messageId);
+      return shown ? { runId, messageId, ...shown, position: index + 1 } : [];
     });
   }
 

@@ -6,6 +6,7 @@ import type { OffsetPage, Page } from "#kernel/page";
 import { migrate } from "#objects/kit/migrate";
 import { LiveSession } from "#objects/session/live-session";
 import { SESSION_TABLES } from "#objects/session/tables";
+import { fromWire, toWire, type Wire } from "#platform/session/wire";
 
 const NOT_FOUND = refuse("session_not_found", "session not found");
 
@@ -31,16 +32,22 @@ export class SessionObject extends DurableObject<Env> {
     return this.#with(teamId, (live) => ok(live.session));
   }
 
-  async send(input: SendInput): Promise<Result<SendReceipt>> {
-    return this.#with(input.teamId, (live) => live.send(input));
+  async send(input: Wire<SendInput>): Promise<Result<SendReceipt>> {
+    return this.#with(input.teamId, (live) => live.send(fromWire(input)));
   }
 
-  async listMessages(teamId: string, page: MessagePage): Promise<Result<{ items: Message[]; more: boolean }>> {
-    return this.#with(teamId, (live) => ok(live.records.messages.page(page)));
+  async listMessages(teamId: string, page: MessagePage): Promise<Result<{ items: Wire<Message>[]; more: boolean }>> {
+    return this.#with(teamId, (live) => {
+      const { items, more } = live.records.messages.page(page);
+      return ok({ items: items.map((item) => toWire(item)), more });
+    });
   }
 
-  async getMessage(teamId: string, messageId: string): Promise<Result<Message>> {
-    return this.#with(teamId, (live) => live.message(messageId));
+  async getMessage(teamId: string, messageId: string): Promise<Result<Wire<Message>>> {
+    return this.#with(teamId, (live) => {
+      const message = live.message(messageId);
+      return message.ok ? ok(toWire(message.value)) : message;
+    });
   }
 
   /** `queue` itself is the name of a Worker's own handler and cannot be called over RPC. */

@@ -96,16 +96,13 @@ export class StepStore implements Cache {
     return this.#read("WHERE run_id = ? AND step_type = ? AND status = 'running' ORDER BY seq", runId, stepType);
   }
 
-  /** Number and id of a run's newest model call whose answer is stored. */
-  lastModelCall(runId: string): { seq: number; id: string } | undefined {
-    const [row] = this.#store.sql
-      .exec<{ n: number; seq: number }>(
-        `SELECT n, seq FROM steps WHERE run_id = ? AND step_type = 'model_call' AND status = 'completed'
-         ORDER BY seq DESC LIMIT 1`,
-        runId,
-      )
-      .toArray();
-    return row && { seq: row.seq, id: this.#id(row.n) };
+  /** A run's newest model call whose answer is stored; messages of that answer are numbered above `messageId`. */
+  lastModelCall(runId: string): { seq: number; id: string; messageId: string } | undefined {
+    const [step] = this.#read(
+      "WHERE run_id = ? AND step_type = 'model_call' AND status = 'completed' ORDER BY seq DESC LIMIT 1",
+      runId,
+    );
+    return step?.messageId ? { seq: step.seq, id: step.id, messageId: step.messageId } : undefined;
   }
 
   modelCalls(runId: string): number {

@@ -17,4 +17,6 @@ export const SESSION_TABLES = [
    CREATE TABLE sends (
      key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, receipt TEXT NOT NULL, created_at INTEGER NOT NULL);
    CREATE INDEX sends_age ON sends (created_at);`,
+  `ALTER TABLE messages ADD COLUMN pieces INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE message_pieces (n INTEGER NOT NULL, i INTEGER NOT NULL, bytes BLOB NOT NULL, UNIQUE (n, i));`,
 ] as const;

@@ -98,9 +98,7 @@ export class ToolLedger {
   #entries(runId: string): { asked: number; entries: Entry[]; seq: number } {
     const model = this.#steps.lastModelCall(runId);
     if (!model) return { asked: 0, entries: [], seq: 0 };
-    const mine = this.#messages
-      .history(new Set())
-      .filter((message) => message.runId === runId && message.metadata?.modelCallStepSeq === model.seq);
+    const mine = this.#messages.after(model.messageId, runId);
     const answered = new Set(mine.flatMap((message) => toolPart(message, "tool-result")?.toolCallId ?? []));
     const steps = this.#steps.toolsSince(runId, model.seq).filter((step) => step.status === "running");
     const asked = mine.flatMap((message) => {
@@ -112,9 +110,9 @@ export class ToolLedger {
   }
 
   #callMessage(runId: string, call: ToolCall): Message | undefined {
-    return this.#messages
-      .history(new Set())
-      .findLast((message) => message.runId === runId && toolPart(message, "tool-call")?.toolCallId === call.toolCallId);
+    const model = this.#steps.lastModelCall(runId);
+    const mine = model ? this.#messages.after(model.messageId, runId) : [];
+    return mine.find((message) => toolPart(message, "tool-call")?.toolCallId === call.toolCallId);
   }
 
   #running(runId: string, call: ToolCall): StoredStep | undefined {

@@ -15,7 +15,7 @@ test.for<[string, MessageContent, string]>([
   ["blank text", "  ", "invalid"],
   ["no parts", [], "invalid"],
   ["only blank parts", [{ type: "text", text: " " }], "invalid"],
-  ["text no row can hold", "x".repeat(MAX_MESSAGE_BYTES), "too_large"],
+  ["text over the limit", "x".repeat(MAX_MESSAGE_BYTES), "too_large"],
 ])("%s is refused", ([, content, code]) => {
   expect(() => callerContent(content)).toThrow(expect.objectContaining({ code }));
 });
@@ -24,6 +24,12 @@ test("reserved metadata keys are dropped, others are kept", () => {
   expect(callerMetadata({ origin: "engine", mode: "x", note: 1 })).toEqual({ note: 1 });
   expect(callerMetadata({ taskNotification: true })).toBeNull();
   expect(callerMetadata(null)).toBeNull();
+});
+
+test("metadata over 256 KiB is refused", () => {
+  const note = (length: number) => ({ note: "x".repeat(length) });
+  expect(callerMetadata(note(262_000))).toEqual(note(262_000));
+  expect(() => callerMetadata(note(262_144))).toThrow(expect.objectContaining({ code: "too_large" }));
 });
 
 test("a queue listing names attachments", () => {

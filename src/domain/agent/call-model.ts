@@ -7,6 +7,9 @@ import type { Message } from "#domain/session/values";
 import { toolSpec } from "#domain/tool/tool";
 import { untilAborted } from "#kernel/abort";
 
+/** Longest answer that is taken, in characters of text, reasoning and tool inputs: its event must fit a stored row. */
+const MAX_ANSWER_CHARS = 500_000;
+
 type Failed = Extract<Outcome, { type: "failed" }>;
 
 /** Makes one model call and stores its answer. Answers with the run's failure when the model failed. */
@@ -60,12 +63,23 @@ const sizeOf = (specs: readonly ToolSpec[]): number => (specs.length > 0 ? JSON.
 /** Streams the answer's text into the journal and gathers the rest. */
 async function collect({ model, journal, signal }: Attempt, request: ModelRequest): Promise<ModelCallResult> {
   const answer: ModelCallResult = { text: "", reasoning: "", toolCalls: [], finishReason: "", usage: {} };
+  let chars = 0;
   for await (const part of untilAborted(model.stream(request), signal)) {
+    chars += charsOf(part);
+    if (chars > MAX_ANSWER_CHARS) {
+      throw new ModelError(`the model's answer is longer than ${MAX_ANSWER_CHARS} characters`, null);
+    }
     if (part.type === "text") journal.delta(part.delta);
     add(answer, part);
   }
   if (answer.finishReason === "") throw new ModelError("the model's answer ended before it was complete", null);
   return answer;
+}
+
+function charsOf(part: ModelPart): number {
+  if (part.type === "text" || part.type === "reasoning") return part.delta.length;
+  if (part.type === "tool-call") return JSON.stringify(part.call.input).length;
+  return part.type === "bad-tool-call" ? part.input.length : 0;
 }
 
 function add(answer: ModelCallResult, part: ModelPart): void {

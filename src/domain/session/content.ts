@@ -1,9 +1,11 @@
 import type { Message, MessageContent } from "#domain/session/values";
 import { Fault } from "#kernel/fault";
-import type { JsonObject } from "#kernel/json";
+import type { Json, JsonObject } from "#kernel/json";
 
-/** Longest stored form of one message, in bytes: an object's row holds at most 2 MB. */
-export const MAX_MESSAGE_BYTES = 1_500_000;
+/** Longest content of one message, as JSON in bytes: what a request for it may hold (runtime contract, section 5). */
+export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** Longest metadata a caller may give a message, as JSON in bytes; it is stored in the message's row. */
+const MAX_METADATA_BYTES = 256 * 1024;
 /** Characters of a message shown in a queue listing. */
 const QUEUE_PREVIEW_CHARS = 2_000;
 
@@ -25,23 +27,28 @@ const RESERVED_KEYS = new Set([
   "outputFile",
 ]);
 
-/** A caller's metadata without reserved keys; null when nothing is left. */
+/** A caller's metadata without reserved keys; null when nothing is left. Throws `too_large` when a lot is. */
 export function callerMetadata(metadata: JsonObject | null): JsonObject | null {
   const kept = Object.entries(metadata ?? {}).filter(([key]) => !RESERVED_KEYS.has(key));
-  return kept.length > 0 ? Object.fromEntries(kept) : null;
+  if (kept.length === 0) return null;
+  const some = Object.fromEntries(kept);
+  demandSize("the metadata of a message", some, MAX_METADATA_BYTES);
+  return some;
+}
+
+function demandSize(what: string, value: Json, limit: number): void {
+  const bytes = new TextEncoder().encode(JSON.stringify(value)).length;
+  if (bytes > limit) throw new Fault("too_large", `${what} holds at most ${limit} bytes as JSON`, { bytes, limit });
 }
 
 /**
  * What is stored of a caller's content: text is trimmed; parts must hold text that is not blank, or an attachment.
- * Throws `invalid` for empty content and `too_large` for content no row can hold.
+ * Throws `invalid` for empty content and `too_large` for content over `MAX_MESSAGE_BYTES`.
  */
 export function callerContent(content: MessageContent): MessageContent {
   const kept = typeof content === "string" ? content.trim() : content;
   if (!hasSubstance(kept)) throw new Fault("invalid", "content must not be empty", { field: "content" });
-  const bytes = new TextEncoder().encode(JSON.stringify(kept)).length;
-  if (bytes > MAX_MESSAGE_BYTES) {
-    throw new Fault("too_large", `a message holds at most ${MAX_MESSAGE_BYTES} bytes`, { bytes });
-  }
+  demandSize("the content of a message", kept as Json, MAX_MESSAGE_BYTES);
   return kept;
 }
 

@@ -1,5 +1,5 @@
 import { type Ctx, demand } from "#domain/context";
-import { callerContent } from "#domain/session/content";
+import { callerContent, callerMetadata } from "#domain/session/content";
 import type { SendInput, SendReceipt } from "#domain/session/ports";
 import { withSession } from "#domain/session/with-session";
 
@@ -14,8 +14,9 @@ export type SendMessageInput = { sessionId: string } & Pick<
  */
 export async function sendMessage(ctx: Ctx, input: SendMessageInput): Promise<SendReceipt> {
   demand(ctx.actor, "session:write");
-  const { sessionId, metadata, whenBusy, idempotency } = input;
+  const { sessionId, whenBusy, idempotency } = input;
   const content = callerContent(input.content);
+  const metadata = callerMetadata(input.metadata);
   const { teamId, subject } = ctx.actor;
   return withSession(ctx, sessionId, (session) =>
     session.send({ teamId, subject, content, metadata, whenBusy, idempotency }),

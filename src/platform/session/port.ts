@@ -1,7 +1,15 @@
-import type { SessionHandle, SessionPort } from "#domain/session/ports";
+import type { MessagePage, SendInput, SendReceipt, SessionHandle, SessionPort } from "#domain/session/ports";
+import type { Message } from "#domain/session/values";
+import { ok, type Result } from "#kernel/fault";
+import { fromWire, toWire, type Wire } from "#platform/session/wire";
 
 /** The object's own methods. The generated RPC types wrap every result; at run time these are the types. */
-type SessionRpc = Omit<SessionHandle, "openFeed" | "queue"> & { listQueue: SessionHandle["queue"] };
+type SessionRpc = Omit<SessionHandle, "openFeed" | "queue" | "send" | "listMessages" | "getMessage"> & {
+  listQueue: SessionHandle["queue"];
+  send(input: Wire<SendInput>): Promise<Result<SendReceipt>>;
+  listMessages(teamId: string, page: MessagePage): Promise<Result<{ items: Wire<Message>[]; more: boolean }>>;
+  getMessage(teamId: string, messageId: string): Promise<Result<Wire<Message>>>;
+};
 
 /** Sessions as objects of the `SESSION` binding; an object's name is its session's id. */
 export function sessionPort(env: Pick<Env, "SESSION">): SessionPort {
@@ -12,9 +20,15 @@ export function sessionPort(env: Pick<Env, "SESSION">): SessionPort {
       return {
         adopt: (session) => rpc().adopt(session),
         get: (teamId) => rpc().get(teamId),
-        send: (input) => rpc().send(input),
-        listMessages: (teamId, page) => rpc().listMessages(teamId, page),
-        getMessage: (teamId, messageId) => rpc().getMessage(teamId, messageId),
+        send: (input) => rpc().send(toWire(input)),
+        async listMessages(teamId, page) {
+          const read = await rpc().listMessages(teamId, page);
+          return read.ok ? ok({ ...read.value, items: read.value.items.map((item) => fromWire(item)) }) : read;
+        },
+        async getMessage(teamId, messageId) {
+          const read = await rpc().getMessage(teamId, messageId);
+          return read.ok ? ok(fromWire(read.value)) : read;
+        },
         queue: (teamId) => rpc().listQueue(teamId),
         getRun: (teamId, runId) => rpc().getRun(teamId, runId),
         listSteps: (teamId, runId, page) => rpc().listSteps(teamId, runId, page),

@@ -1,6 +1,7 @@
 import type { SendInput, SendReceipt } from "#domain/session/ports";
 import { ok, type Result } from "#kernel/fault";
 import { SessionObject as Correct } from "#objects/session/session-object";
+import type { Wire } from "#platform/session/wire";
 
 export { HostObject } from "#objects/host/host-object";
 export { PrincipalObject } from "#objects/principal/principal-object";
@@ -11,7 +12,7 @@ const LATE_MS = 40;
 
 /** The product with one deliberate fault: an idempotency key is stored some time after its message. */
 export class SessionObject extends Correct {
-  override async send(input: SendInput): Promise<Result<SendReceipt>> {
+  override async send(input: Wire<SendInput>): Promise<Result<SendReceipt>> {
     if (!input.idempotency) return super.send(input);
     const key = `late:${input.idempotency.key}`;
     const known = await this.ctx.storage.get<SendReceipt>(key);

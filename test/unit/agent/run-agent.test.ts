@@ -42,6 +42,15 @@ test("R2 R3 a crash at any journal call leads to the transcript of an uninterrup
 /** Parallel results are stored as they come, so their order is not part of the transcript. */
 const sorted = (transcript: unknown[]) => transcript.map((message) => JSON.stringify(message)).sort();
 
+test("an answer that is too long to be stored fails the run instead of growing on", async () => {
+  const piece = "x".repeat(100_000);
+  const { run, deps } = agentWorld([says(...Array<string>(6).fill(piece))]);
+  expect(await runAgent(deps, run.journal())).toMatchObject({
+    code: "model_stream_failed",
+    message: expect.stringContaining("500000"),
+  });
+});
+
 test("R3 a begun call of a tool that may not be repeated is answered as interrupted, after its processes are killed", async () => {
   const { run, deps, effects, killed } = agentWorld([calls("", ["a", "Do", { text: "x" }]), says("ok")]);
   // Writes: modelCallStarted, modelCallFinished, log, toolStarted.
