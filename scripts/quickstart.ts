@@ -22,7 +22,7 @@ const TASK = `Show me where you are.
 echo "hello from $(hostname), user $(id -u), process $$ of $(ls /proc | grep -c '^[0-9]')"
 \`\`\`
 \`\`\`sh
-echo "Longshore was here" > note.txt && cat note.txt && ls -l /workspace
+echo "Longshore was here" > note.txt && cat note.txt && ls -l
 \`\`\``;
 
 await main(async () => {

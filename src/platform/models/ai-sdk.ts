@@ -1,4 +1,5 @@
-import type { LanguageModel, LanguageModelUsage, TextStreamPart, ToolSet } from "ai";
+import type { LanguageModelV4StreamPart as StreamPart } from "@ai-sdk/provider";
+import type { LanguageModel } from "ai";
 import { type Model, ModelError, type ModelPart, type ModelRequest, type ModelUsage } from "#domain/model/ports";
 import type { Json } from "#kernel/json";
 import { toModelMessages } from "#platform/models/messages";
@@ -22,8 +23,10 @@ export function aiSdkModel(
     async *stream(request) {
       request.signal.throwIfAborted();
       try {
-        const parts = await streamParts(await languageModel(), request);
-        for await (const part of parts) yield* toModelParts(part, request.signal);
+        for await (const part of await openStream(await languageModel(), request)) {
+          const known = toModelPart(part);
+          if (known) yield known;
+        }
       } catch (error) {
         request.signal.throwIfAborted();
         const { message, status } = toModelError(error);
@@ -33,80 +36,83 @@ export function aiSdkModel(
   };
 }
 
-async function streamParts(
-  model: LanguageModel,
-  request: ModelRequest,
-): Promise<AsyncIterable<TextStreamPart<ToolSet>>> {
-  const { jsonSchema, stepCountIs, streamText } = await import("ai");
-  // The SDK reads this global; its warnings would go to the console of whoever runs the server.
-  Object.assign(globalThis, { AI_SDK_LOG_WARNINGS: false });
-  const tools = Object.fromEntries(
-    request.tools.map(({ name, description, inputSchema }) => [
-      name,
-      { description, inputSchema: jsonSchema(inputSchema) },
-    ]),
-  );
-  const result = streamText({
-    model,
-    messages: toModelMessages(request.messages),
-    stopWhen: stepCountIs(1),
-    maxRetries: MAX_RETRIES,
-    abortSignal: request.signal,
-    telemetry: { isEnabled: false },
-    // The error also comes as a part of the stream; without a handler the SDK prints it.
-    onError: () => {},
+/**
+ * Opens the provider's stream with the SDK's own prompt conversion and retries. `streamText` is left out: the layers it
+ * puts over the stream cost several times the CPU of the call itself in the Workers runtime, for each piece of text.
+ */
+async function openStream(model: LanguageModel, request: ModelRequest): Promise<ReadableStream<StreamPart>> {
+  const sdk = await import("ai/internal");
+  const provider = sdk.resolveLanguageModel(model);
+  const prompt = await sdk.convertToLanguageModelPrompt({
+    prompt: await sdk.standardizePrompt({
+      messages: toModelMessages(request.messages),
+      ...(request.system && { instructions: request.system }),
+    }),
+    supportedUrls: await provider.supportedUrls,
     // Addresses in messages are handed to the provider: nothing a user names is fetched from here.
-    experimental_download: async (downloads) => downloads.map(() => null),
-    ...(request.system && { instructions: request.system }),
-    ...(request.tools.length > 0 && { tools }),
-    ...(request.temperature !== undefined && { temperature: request.temperature }),
-    ...(request.topP !== undefined && { topP: request.topP }),
-    ...(request.maxOutputTokens !== undefined && { maxOutputTokens: request.maxOutputTokens }),
+    download: async (downloads) => downloads.map(() => null),
   });
-  return result.fullStream;
+  const { retry } = sdk.prepareRetries({ maxRetries: MAX_RETRIES, abortSignal: request.signal });
+  const { stream } = await retry(() => provider.doStream({ prompt, ...optionsOf(request) }));
+  return stream;
 }
 
-function* toModelParts(part: TextStreamPart<ToolSet>, signal: AbortSignal): Generator<ModelPart> {
+function optionsOf({ tools, temperature, topP, maxOutputTokens, signal }: ModelRequest) {
+  return {
+    abortSignal: signal,
+    ...(tools.length > 0 && { tools: tools.map((tool) => ({ type: "function" as const, ...tool })) }),
+    ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { topP }),
+    ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+  };
+}
+
+/** Our part for one of the provider's, or null for those that only frame others. */
+function toModelPart(part: StreamPart): ModelPart | null {
   switch (part.type) {
     case "text-delta":
-      yield { type: "text", delta: part.text };
-      return;
+      return { type: "text", delta: part.delta };
     case "reasoning-delta":
-      yield { type: "reasoning", delta: part.text };
-      return;
+      return { type: "reasoning", delta: part.delta };
     case "tool-call":
-      yield toToolPart(part);
-      return;
-    case "finish-step":
-      yield { type: "finish", reason: part.finishReason, usage: toUsage(part.usage) };
-      return;
+      return toToolPart(part);
+    case "finish":
+      return { type: "finish", reason: part.finishReason.unified, usage: toUsage(part.usage) };
     case "error":
       throw part.error;
-    case "abort":
-      signal.throwIfAborted();
-      throw new ModelError("the model call was aborted", null);
+    default:
+      return null;
   }
 }
 
-type ToolCallPart = Extract<TextStreamPart<ToolSet>, { type: "tool-call" }>;
-
-/** Input that could not be parsed arrives as text; a tool nobody offered still has its input as JSON. */
-function toToolPart({ toolCallId, toolName, input, ...rest }: ToolCallPart): ModelPart {
-  if (typeof input !== "string") {
-    return { type: "tool-call", call: { type: "tool-call", toolCallId, toolName, input: input as Json } };
+/** The input of a call is JSON text; none at all stands for an empty object. */
+function toToolPart({ toolCallId, toolName, input }: Extract<StreamPart, { type: "tool-call" }>): ModelPart {
+  try {
+    const parsed: Json = input.trim() === "" ? {} : JSON.parse(input);
+    return { type: "tool-call", call: { type: "tool-call", toolCallId, toolName, input: parsed } };
+  } catch (error) {
+    return {
+      type: "bad-tool-call",
+      toolCallId,
+      toolName,
+      input,
+      message: `the input is not valid JSON: ${describe(error)}`,
+    };
   }
-  const error = "error" in rest ? rest.error : undefined;
-  const message = error instanceof Error ? error.message : "the input is not valid JSON";
-  return { type: "bad-tool-call", toolCallId, toolName, input, message };
 }
 
-function toUsage(usage: LanguageModelUsage): ModelUsage {
+function toUsage({
+  inputTokens: input,
+  outputTokens: output,
+}: Extract<StreamPart, { type: "finish" }>["usage"]): ModelUsage {
+  const total =
+    input.total === undefined && output.total === undefined ? undefined : (input.total ?? 0) + (output.total ?? 0);
   const counts = {
-    inputTokens: usage.inputTokens,
-    outputTokens: usage.outputTokens,
-    totalTokens: usage.totalTokens,
-    cachedInputTokens: usage.inputTokenDetails?.cacheReadTokens,
-    reasoningTokens: usage.outputTokenDetails?.reasoningTokens,
+    inputTokens: input.total,
+    outputTokens: output.total,
+    totalTokens: total,
+    cachedInputTokens: input.cacheRead,
+    reasoningTokens: output.reasoning,
   };
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== undefined));
 }
