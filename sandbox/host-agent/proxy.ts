@@ -32,7 +32,6 @@ export async function proxy(
   const headers = await responseOf(stream);
   if (response.destroyed) return;
   response.writeHead(statusOf(headers), { ...kept(headers), ...(!request.complete && { connection: "close" }) });
-  response.flushHeaders();
   try {
     await pipeline(stream, response);
   } catch {

@@ -6,6 +6,8 @@ import { Failure } from "./failure.ts";
 
 const LIFETIME_SECONDS = 60;
 const SKEW_SECONDS = 5;
+/** Tokens remembered; the control plane uses each for many calls. */
+const REMEMBERED = 1000;
 
 export const SandboxId = z.string().regex(/^[A-Za-z0-9_-]{1,80}$/);
 
@@ -14,12 +16,10 @@ export type Claims = z.infer<typeof Claims>;
 
 /** Reads the control plane's tokens for this host. Anything but a fresh one it signed is `unauthorized`. */
 export class TokenReader {
-  readonly #credentials: () => { hostId: string; keys: JSONWebKeySet } | undefined;
+  readonly #credentials: () => Identity | undefined;
+  #verifier: Verifier | undefined;
 
-  /** Imported keys are remembered as long as the control plane's set is the same. */
-  #verifier: { keys: JSONWebKeySet; verify: ReturnType<typeof createLocalJWKSet> } | undefined;
-
-  constructor(credentials: () => { hostId: string; keys: JSONWebKeySet } | undefined) {
+  constructor(credentials: () => Identity | undefined) {
     this.#credentials = credentials;
   }
 
@@ -29,23 +29,55 @@ export class TokenReader {
     const token = /^Bearer ([\w.-]{1,4096})$/.exec(authorization ?? "")?.[1];
     if (!credentials || !token) throw new Failure("unauthorized", "a token of the control plane is required");
     try {
-      const { payload } = await jwtVerify(token, this.#keySet(credentials.keys), {
-        algorithms: ["EdDSA"],
-        issuer: CONTROL_ISSUER,
-        audience: credentials.hostId,
-        clockTolerance: SKEW_SECONDS,
-        requiredClaims: ["exp", "sub", "act", "gen"],
-      });
-      const claims = Claims.parse(payload);
-      if (claims.exp > Date.now() / SECOND + LIFETIME_SECONDS + SKEW_SECONDS) throw new Error("lives too long");
-      return claims;
+      return await this.#verifierFor(credentials).claims(token);
     } catch {
       throw new Failure("unauthorized", "the token is not valid here");
     }
   }
 
-  #keySet(keys: JSONWebKeySet): ReturnType<typeof createLocalJWKSet> {
-    if (this.#verifier?.keys !== keys) this.#verifier = { keys, verify: createLocalJWKSet(keys) };
-    return this.#verifier.verify;
+  #verifierFor(identity: Identity): Verifier {
+    if (!this.#verifier?.serves(identity)) this.#verifier = new Verifier(identity);
+    return this.#verifier;
+  }
+}
+
+type Identity = { hostId: string; keys: JSONWebKeySet };
+
+/** Verifies tokens for one identity of this host, each of them once. */
+class Verifier {
+  readonly #identity: Identity;
+  readonly #keySet: ReturnType<typeof createLocalJWKSet>;
+  readonly #verified = new Map<string, Claims>();
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+    this.#keySet = createLocalJWKSet(identity.keys);
+  }
+
+  serves({ hostId, keys }: Identity): boolean {
+    return hostId === this.#identity.hostId && keys === this.#identity.keys;
+  }
+
+  async claims(token: string): Promise<Claims> {
+    const known = this.#verified.get(token);
+    if (known && known.exp > Date.now() / SECOND - SKEW_SECONDS) return known;
+    const { payload } = await jwtVerify(token, this.#keySet, {
+      algorithms: ["EdDSA"],
+      issuer: CONTROL_ISSUER,
+      audience: this.#identity.hostId,
+      clockTolerance: SKEW_SECONDS,
+      requiredClaims: ["exp", "sub", "act", "gen"],
+    });
+    const claims = Claims.parse(payload);
+    if (claims.exp > Date.now() / SECOND + LIFETIME_SECONDS + SKEW_SECONDS) throw new Error("lives too long");
+    this.#remember(token, claims);
+    return claims;
+  }
+
+  #remember(token: string, claims: Claims): void {
+    this.#verified.set(token, claims);
+    if (this.#verified.size <= REMEMBERED) return;
+    const [oldest] = this.#verified.keys();
+    if (oldest !== undefined) this.#verified.delete(oldest);
   }
 }

@@ -5,6 +5,7 @@ import { isAbsolute } from "node:path";
 import { WORKSPACE_ROOT } from "#protocol/supervisor-values";
 import { Command } from "./command.ts";
 import type { CheckedExec } from "./input.ts";
+import { KilledEarly } from "./killed.ts";
 import type { ExecOutcome } from "./output.ts";
 import { closeWriters, Pipes } from "./pipes.ts";
 import { killMarked, MARKER, type TreeMark } from "./processes.ts";
@@ -14,17 +15,14 @@ import type { Workspace } from "./workspace.ts";
 
 const BASE_PATH = "/usr/local/bin:/usr/bin:/bin";
 
-/**
- * Gives the command its own limit on file size (see `TreeMark`) and makes it the out-of-memory killer's first choice,
- * then becomes the command.
- */
-const PRELUDE = '{ echo 500 >/proc/self/oom_score_adj; ulimit -f "$0"; } 2>/dev/null; exec "$@"';
+const SHELL = "/bin/sh";
 const MARKS = 100_000;
 
 /** Runs commands, each in a process group of its own, and kills them with everything they started. */
 export class Commands {
   readonly #workspace: Workspace;
   readonly #running = new Map<string, Command>();
+  readonly #killedEarly = new KilledEarly();
   readonly #prefix = `${randomBytes(8).toString("hex")}.`;
   readonly #largestFileUnits = ownFileSizeUnits();
   readonly #pipes = new Pipes();
@@ -39,7 +37,7 @@ export class Commands {
    * left behind live on, but nobody waits for them.
    */
   async run(request: CheckedExec, signal: AbortSignal): Promise<ExecOutcome> {
-    if (this.#running.has(request.execId)) throw alreadyRunning();
+    this.#checkName(request.execId);
     const command = await this.#start(request);
     const onAbort = () => void command.kill();
     signal.addEventListener("abort", onAbort);
@@ -49,14 +47,21 @@ export class Commands {
     } finally {
       signal.removeEventListener("abort", onAbort);
       this.#running.delete(request.execId);
+      this.makeReady();
     }
   }
 
-  /** Kills a running command; answers when its whole tree is dead. */
+  /** Kills a running command; answers when its whole tree is dead. One that has not started yet will not start. */
   async kill(execId: string): Promise<void> {
     const command = this.#running.get(execId);
-    if (!command) throw new Refusal("exec_not_found", "no such command is running");
-    await command.kill();
+    if (command) return command.kill();
+    this.#killedEarly.add(execId);
+    throw new Refusal("exec_not_found", "no such command is running");
+  }
+
+  /** Prepares for the next commands, after the work at hand. */
+  makeReady(): void {
+    setImmediate(() => this.#pipes.replenish());
   }
 
   /** Kills whatever this supervisor ever started, without waiting. */
@@ -76,15 +81,12 @@ export class Commands {
     const mark = this.#nextMark();
     const base: Record<string, string> = { PATH: BASE_PATH, HOME: this.#workspace.root, LANG: "C.UTF-8" };
     const env: Record<string, string> = { ...base, ...request.env, [MARKER]: mark.marker };
-    const [program = "", ...args] =
-      typeof request.command === "string" ? ["/bin/sh", "-c", request.command] : request.command;
-    const file = findProgram(program, cwd, env.PATH ?? BASE_PATH);
+    const args = shellArguments(request.command, mark, (program) => findProgram(program, cwd, env.PATH ?? BASE_PATH));
     const pipes = await this.#pipes.take();
     try {
-      if (this.#running.has(request.execId)) throw alreadyRunning();
-      const units = String(mark.fileSizeLimit / LIMIT_UNIT_BYTES);
+      this.#checkName(request.execId);
       const input = request.stdin === undefined ? "ignore" : "pipe";
-      const child = spawn("/bin/sh", ["-c", PRELUDE, units, file, ...args], {
+      const child = spawn(SHELL, args, {
         cwd,
         env,
         detached: true,
@@ -103,6 +105,11 @@ export class Commands {
     }
   }
 
+  #checkName(execId: string): void {
+    if (this.#running.has(execId)) throw new Refusal("conflict", "a command with this execId is running");
+    if (this.#killedEarly.has(execId)) throw new Refusal("conflict", "this command was killed before it started");
+  }
+
   /** A working directory: of the workspace, or any other absolute one that the sandbox has. */
   #directory(cwd = WORKSPACE_ROOT): string {
     const isForeign = isAbsolute(cwd) && cwd !== WORKSPACE_ROOT && !cwd.startsWith(`${WORKSPACE_ROOT}/`);
@@ -115,4 +122,14 @@ export class Commands {
   }
 }
 
-const alreadyRunning = () => new Refusal("conflict", "a command with this execId is running");
+/**
+ * What the shell is told: to give the command its own limit on file size (see `TreeMark`), to make it the first choice
+ * when memory runs out, and then to run the command line, or to become the program.
+ */
+function shellArguments(command: CheckedExec["command"], mark: TreeMark, find: (program: string) => string): string[] {
+  const units = mark.fileSizeLimit / LIMIT_UNIT_BYTES;
+  const prelude = `{ echo 500 >/proc/self/oom_score_adj; ulimit -f ${units}; } 2>/dev/null;`;
+  if (typeof command === "string") return ["-c", `${prelude} ${command}`];
+  const [program = "", ...args] = command;
+  return ["-c", `${prelude} exec "$0" "$@"`, find(program), ...args];
+}

@@ -43,7 +43,7 @@ function withoutPartialCharacter(bytes: Buffer): Buffer {
 
 export type ExecOutcome = Omit<ExecResult, "stdout" | "stderr" | "encoding"> & { stdout: Buffer; stderr: Buffer };
 
-/** An `ExecResult` as a stream of JSON text: outputs of megabytes never become one string. */
+/** An `ExecResult` as a stream of JSON text: outputs of megabytes never become one string, small ones are one piece. */
 export function resultStream({ stdout, stderr, ...rest }: ExecOutcome): Readable {
   const encoding = isUtf8(stdout) && isUtf8(stderr) ? "utf8" : "base64";
   function* pieces() {
@@ -53,7 +53,18 @@ export function resultStream({ stdout, stderr, ...rest }: ExecOutcome): Readable
     yield* encode(stderr, encoding);
     yield `",${JSON.stringify(rest).slice(1)}`;
   }
-  return Readable.from(pieces(), { objectMode: false });
+  return Readable.from(grouped(pieces()), { objectMode: false });
+}
+
+function* grouped(pieces: Iterable<string>): Generator<string> {
+  let group = "";
+  for (const piece of pieces) {
+    group += piece;
+    if (group.length < PIECE_BYTES) continue;
+    yield group;
+    group = "";
+  }
+  yield group;
 }
 
 /** A multiple of three, so that pieces of base64 join without padding. */

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { closeSync, constants, mkdtempSync, openSync, unlinkSync } from "node:fs";
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,44 +10,58 @@ import { promisify } from "node:util";
 type Pipe = { readable: Readable; descriptor: number };
 export type OutputPipes = { stdout: Pipe; stderr: Pipe };
 
+const BATCH = 8;
+const FEW = 2;
+
 /**
  * Pipes for the output of commands. Node's own are sockets, which a program cannot open again by name, so that
- * `echo oops >/dev/stderr` would fail. A pair is always ready, made while nobody waits for it.
+ * `echo oops >/dev/stderr` would fail. Pairs are made in batches, if possible while nobody waits for one.
  */
 export class Pipes {
-  readonly #folder = mkdtempSync(join(tmpdir(), "pipes-"));
-  #count = 0;
-  #next: Promise<OutputPipes>;
-
-  constructor() {
-    this.#next = this.#make();
-  }
+  readonly #ready: OutputPipes[] = [];
+  #filling: Promise<void> | undefined;
 
   /** Two fresh pipes; the caller closes the descriptors once the command has them. */
-  take(): Promise<OutputPipes> {
-    const pair = this.#next;
-    this.#next = pair.then(
-      () => this.#make(),
-      () => this.#make(),
-    );
-    // A failure is for whoever takes the pair.
-    this.#next.catch(() => {});
-    return pair;
+  async take(): Promise<OutputPipes> {
+    for (;;) {
+      const pair = this.#ready.pop();
+      if (pair) return pair;
+      await this.#fill();
+    }
   }
 
-  async #make(): Promise<OutputPipes> {
-    const number = this.#count++;
-    const [out, err] = [join(this.#folder, `${number}.out`), join(this.#folder, `${number}.err`)];
-    await promisify(execFile)("mkfifo", ["-m", "600", out, err]);
-    return { stdout: openPipe(out), stderr: openPipe(err) };
+  /** Makes pairs for the commands to come when few are left; without waiting, and a failure is for who takes one. */
+  replenish(): void {
+    if (this.#ready.length < FEW) this.#fill().catch(() => {});
+  }
+
+  #fill(): Promise<void> {
+    this.#filling ??= this.#make().finally(() => {
+      this.#filling = undefined;
+    });
+    return this.#filling;
+  }
+
+  async #make(): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), "pipes-"));
+    const pairs = Array.from({ length: BATCH }, (_, index) => ({
+      out: join(folder, `${index}.out`),
+      err: join(folder, `${index}.err`),
+    }));
+    try {
+      await promisify(execFile)("mkfifo", ["-m", "600", ...pairs.flatMap(({ out, err }) => [out, err])]);
+      for (const { out, err } of pairs) this.#ready.push({ stdout: openPipe(out), stderr: openPipe(err) });
+    } finally {
+      // Nameless, the pipes are nobody else's.
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 }
 
-/** The reading end is opened first, without waiting for a writer; nameless, the pipe is nobody else's. */
+/** The reading end is opened first, without waiting for a writer. */
 function openPipe(path: string): Pipe {
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const descriptor = openSync(path, constants.O_WRONLY);
-  unlinkSync(path);
   return { readable: new Socket({ fd: reader, readable: true, writable: false }), descriptor };
 }
 

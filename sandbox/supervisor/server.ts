@@ -86,7 +86,10 @@ function json(stream: ServerHttp2Stream, value: unknown): void {
 
 function execRoutes(commands: Commands): Record<string, Handler> {
   return {
-    "GET /v1/health": async ({ stream }) => json(stream, { v: 1, pid: process.pid }),
+    "GET /v1/health": async ({ stream }) => {
+      json(stream, { v: 1, pid: process.pid });
+      commands.makeReady();
+    },
     "POST /v1/exec": async ({ stream }) => {
       const gone = new AbortController();
       stream.once("close", () => gone.abort());

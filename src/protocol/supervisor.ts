@@ -7,7 +7,8 @@ import { DEFAULT_OUTPUT_LIMIT, SUPERVISOR_ERRORS, type SupervisorErrorCode } fro
  *
  *   GET    /health                                   200 { v: 1, pid }
  *   POST   /exec                ExecRequest          200 ExecResult once the process has ended
- *   DELETE /exec/{execId}                            204 when its whole process tree is dead; 404 when it is not known
+ *   DELETE /exec/{execId}                            204 when its whole process tree is dead; 404 when it is not known,
+ *                                                    and then an exec of that name is refused for some seconds
  *   GET    /files/stat?path                          200 FileStat
  *   GET    /files/list?path&sortBy&order&offset&limit 200 FileList: direct children
  *   GET    /files/content?path[&maxBytes]            200 bytes; header `x-file-stat` holds the FileStat, URI-encoded JSON

@@ -132,6 +132,24 @@ describe.each([
     expect((await sandbox.json("DELETE", "/exec/nobody")).body.code).toBe("exec_not_found");
   });
 
+  test("R7: a command that is killed before it starts does not start", async () => {
+    expect((await sandbox.call("DELETE", "/exec/early")).status).toBe(404);
+    const late = await sandbox.json("POST", "/exec", { execId: "early", command: "touch ran-early" });
+    expect(late).toMatchObject({ status: 409, body: { code: "conflict" } });
+    expect((await sandbox.call("GET", "/files/stat?path=ran-early")).status).toBe(404);
+  });
+
+  test("R7: a kill that races its command's start leaves nothing running", async () => {
+    const mark = `9${Math.floor(Math.random() * 1e6)}.5`;
+    const ends = Array.from({ length: 20 }, async (_, index) => {
+      const run = sandbox.json("POST", "/exec", { execId: `race-${index}`, command: `sleep ${mark}` });
+      const kill = await sandbox.call("DELETE", `/exec/race-${index}`);
+      return [kill.status, (await run).status];
+    });
+    for (const end of await Promise.all(ends)) expect([`204,200`, `404,409`]).toContain(end.join());
+    expect(processesWith(`sleep\0${mark}`)).toEqual([]);
+  });
+
   test("R7: closing the request kills the command", async () => {
     const mark = `7${Math.floor(Math.random() * 1e6)}.5`;
     const leave = new AbortController();
