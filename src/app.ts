@@ -1,12 +1,15 @@
 import { Hono } from "hono";
+import { stringify } from "yaml";
 import { docsPage, landingPage } from "#http/docs";
 import { withStandardHeaders } from "#http/headers";
-import { type AppEnv, answerFault, mount } from "#http/mount";
+import { type AppEnv, answerFault, surfaceApp } from "#http/mount";
 import { requestIdOf } from "#http/request-id";
 import type { BaseCtx } from "#http/surface";
 import { Fault } from "#kernel/fault";
 import { MERGED, openApiDocument } from "./documents.ts";
 import { API_VERSION, surfaces } from "./surface-list.ts";
+
+const HTML = "text/html; charset=UTF-8";
 
 /**
  * The whole HTTP interface. `contextOf` makes what a request may use from its environment and id. Nothing is done here
@@ -29,21 +32,27 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
     base.log.info("request", { method, path, status: c.res.status, ms: Date.now() - startedAt });
   });
   addDocuments(app);
-  for (const surface of surfaces) mount(app, surface);
+  for (const surface of surfaces) app.route("/", surfaceApp(surface));
   app.notFound((c) => answerFault(c, primary, new Fault("route_not_found", "no such route")));
   app.onError((error, c) => answerFault(c, primary, error));
   return app;
 }
 
+/** Every document is rendered when it is first asked for, and kept for the life of the isolate. */
 function addDocuments(app: Hono<AppEnv>): void {
-  const rendered = new Map<string, string>();
-  const document = (name: string) => {
-    const text = rendered.get(name) ?? JSON.stringify(openApiDocument(name));
-    rendered.set(name, text);
-    return new Response(text, { headers: { "content-type": "application/json", "cache-control": "no-cache" } });
+  const serve = (path: string, media: string, render: () => string) => {
+    let text: string | undefined;
+    app.get(path, () => {
+      text ??= render();
+      return new Response(text, { headers: { "content-type": media, "cache-control": "no-cache" } });
+    });
   };
-  for (const { name } of surfaces) app.get(`/openapi/${name}.json`, () => document(name));
-  app.get("/openapi.json", () => document(MERGED));
-  app.get("/docs", (c) => c.html(docsPage(surfaces, API_VERSION)));
-  app.get("/", (c) => c.html(landingPage(surfaces)));
+  const json = (name: string) => () => JSON.stringify(openApiDocument(name));
+  for (const { name } of surfaces) serve(`/openapi/${name}.json`, "application/json", json(name));
+  serve("/openapi.json", "application/json", json(MERGED));
+  serve("/openapi.yaml", "application/yaml", () =>
+    stringify(openApiDocument(MERGED), { aliasDuplicateObjects: false }),
+  );
+  serve("/docs", HTML, () => String(docsPage(surfaces, API_VERSION)));
+  serve("/", HTML, () => String(landingPage(surfaces)));
 }

@@ -1,23 +1,22 @@
 import { Fault } from "#kernel/fault";
 
 const MAX_JSON_DEPTH = 100;
-const LONE_SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
-/** Reads and parses a JSON body; throws `unsupported_media_type`, `too_large` or `invalid`. */
-export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
+/** Throws `unsupported_media_type` unless the body is of the given media type, whatever its parameters. */
+export function demandMedia(request: Request, wanted: string): void {
   const media = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-  if (media !== "application/json") {
-    throw new Fault("unsupported_media_type", "the content type of the body must be application/json");
-  }
-  return parseJson(await readText(request, limitBytes));
+  if (media !== wanted) throw new Fault("unsupported_media_type", `the content type of the body must be ${wanted}`);
 }
 
-/** Demands the media type of raw uploads. */
-export function demandOctets(request: Request): void {
-  const media = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-  if (media !== "application/octet-stream") {
-    throw new Fault("unsupported_media_type", "the content type of the body must be application/octet-stream");
-  }
+/**
+ * The text of a JSON body from a stranger: of bounded size and depth, because later steps walk it recursively, and
+ * without ill-formed Unicode. Whether it is JSON at all is left to whoever parses it. Throws `too_large` or `invalid`.
+ */
+export async function readJsonText(request: Request, limitBytes: number): Promise<string> {
+  const text = await readText(request, limitBytes);
+  demandHarmless(text);
+  return text;
 }
 
 async function readText(request: Request, limitBytes: number): Promise<string> {
@@ -44,26 +43,25 @@ async function readText(request: Request, limitBytes: number): Promise<string> {
   }
 }
 
-/** Parses JSON from a stranger: bounded depth, because later steps walk it recursively, and well-formed text only. */
-export function parseJson(text: string): unknown {
+/** Refuses JSON that is empty, nests too deep, or spells half a surrogate pair; throws `invalid`. */
+export function demandHarmless(text: string): void {
   if (text.trim() === "") throw new Fault("invalid", "a JSON body is required");
   if (depthOf(text) > MAX_JSON_DEPTH) throw new Fault("invalid", `the body nests deeper than ${MAX_JSON_DEPTH} levels`);
-  let value: unknown;
+  if (SURROGATE_ESCAPE.test(text)) demandWellFormed(text);
+}
+
+function demandWellFormed(text: string): void {
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new Fault("invalid", "the body is not valid JSON");
+    JSON.parse(text, (key, value) => {
+      if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) throw notWellFormed();
+      return value;
+    });
+  } catch (error) {
+    throw error instanceof Fault ? error : new Fault("invalid", "the body is not valid JSON");
   }
-  if (LONE_SURROGATE_ESCAPE.test(text) && !JSON.stringify(value, wellFormed)) throw notWellFormed();
-  return value;
 }
 
 const notWellFormed = () => new Fault("invalid", "the body holds text that is not well-formed Unicode");
-
-function wellFormed(key: string, value: unknown): unknown {
-  if (!key.isWellFormed() || (typeof value === "string" && !value.isWellFormed())) throw notWellFormed();
-  return value;
-}
 
 /** Deepest nesting of brackets outside strings; one pass over the text. */
 function depthOf(text: string): number {

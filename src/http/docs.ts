@@ -1,19 +1,6 @@
 import { html, raw } from "hono/html";
-import { documentOf } from "#http/openapi";
+import { type DocumentedOperation, documentOf } from "#http/openapi";
 import type { Surface } from "#http/surface";
-
-type Document = { paths: Record<string, Record<string, DocumentedOperation>>; components: { schemas: object } };
-type DocumentedOperation = {
-  operationId: string;
-  summary: string;
-  description?: string;
-  tags: string[];
-  security: object[];
-  "x-permission"?: string;
-  parameters?: { name: string; in: string; required: boolean; description?: string; schema: object }[];
-  requestBody?: { content: object };
-  responses: Record<string, { description: string; content?: object }>;
-};
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
@@ -38,7 +25,7 @@ export const landingPage = (surfaces: readonly Surface[]) =>
       <p>An open agent platform: workspaces with sandboxes to run code in, and durable agent sessions.</p>
       <ul>
         <li><a href="/docs">API reference</a></li>
-        <li><a href="/openapi.json">OpenAPI document of all surfaces</a></li>
+        <li>OpenAPI document of all surfaces: <a href="/openapi.json">JSON</a>, <a href="/openapi.yaml">YAML</a></li>
         ${surfaces.map(({ name, title }) => html`<li><a href="/openapi/${name}.json">OpenAPI document: ${title}</a></li>`)}
         <li><a href="/healthz">Health</a> and <a href="/readyz">readiness</a></li>
       </ul>`,
@@ -54,7 +41,7 @@ export const docsPage = (surfaces: readonly Surface[], version: string) =>
   );
 
 function surfaceSection(surface: Surface, version: string) {
-  const document = documentOf(surface, version) as unknown as Document;
+  const document = documentOf(surface, version);
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
   );

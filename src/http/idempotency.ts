@@ -8,6 +8,15 @@ import { canonicalJson, type JsonObject } from "#kernel/json";
 const SANE_KEY = /^[\x21-\x7e]{1,255}$/;
 const SEED_WORDS = 4;
 
+/** The header in documents; it is optional everywhere. */
+export const IDEMPOTENCY_PARAMETER = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description: "Makes a repeat of this request answer what the first one answered.",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+} as const;
+
 /** The `Idempotency-Key` of a request; throws `invalid` for one that is empty, long, or not printable ASCII. */
 export function idempotencyKeyOf(header: string | undefined): string | null {
   const key = header ?? null;

@@ -1,93 +1,144 @@
-import type { Context, Hono } from "hono";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context, MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
 import type { z } from "zod";
 import { type Ctx, demand } from "#domain/context";
 import { authenticate } from "#http/authenticate";
-import { demandOctets, readJson } from "#http/body";
+import { demandMedia, readJsonText } from "#http/body";
 import { idempotencyKeyOf, once } from "#http/idempotency";
-import { type Operation, type RawRequest, takesJson } from "#http/operation";
+import { JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
+import { routeOf, securitySchemesOf } from "#http/route";
 import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
 import { Fault } from "#kernel/fault";
 
-/** What the app puts on each request before the operations see it. */
-export type AppEnv = { Bindings: Env; Variables: { base: BaseCtx; settings: AuthSettings } };
+/** What the app puts on each request before the operations see it, and what a surface adds once it knows who asks. */
+export type AppEnv = { Bindings: Env; Variables: { base: BaseCtx; settings: AuthSettings; ctx: Ctx } };
 type AppContext = Context<AppEnv>;
+type Step = MiddlewareHandler<AppEnv>;
 
-/** Registers every operation of a surface. Paths with fixed segments come before those with parameters. */
-export function mount(app: Hono<AppEnv>, surface: Surface): void {
-  for (const op of surface.operations) {
-    const path = op.path.replaceAll(/\{(\w+)\}/g, ":$1");
-    app.on(op.method.toUpperCase(), path, async (c) => {
-      try {
-        return await serve(c, surface, op);
-      } catch (error) {
-        return answerFault(c, surface, error);
-      }
-    });
+/**
+ * The app of a surface: a route for every operation and, in its registry, what `http/openapi` tells of it. Operations
+ * are registered as statements, never chained: a chained app's type grows with every route.
+ */
+export function surfaceApp(surface: Surface): OpenAPIHono<AppEnv> {
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: refuseInvalid });
+  app.onError((error, c) => answerFault(c, surface, error));
+  for (const [name, scheme] of Object.entries(securitySchemesOf(surface))) {
+    app.openAPIRegistry.registerComponent("securitySchemes", name, scheme);
   }
+  for (const op of surface.operations) {
+    // These run before the library's validators: a caller without permission learns nothing about the schema.
+    const middleware = [admit(surface, op), ...(takesJson(op) ? [readBody(op)] : op.octets ? [demandOctets] : [])];
+    app.openapi({ ...routeOf(surface, op), middleware }, (c) => serve(c, op));
+  }
+  return app;
 }
 
-/** The surface's answer to a failure. Anything but a `Fault` is logged and told as `internal`, without its text. */
+/** The surface's answer to a failure. Anything but a refusal is logged and told as `internal`, without its text. */
 export function answerFault(c: AppContext, surface: Surface, error: unknown): Response {
-  const fault = error instanceof Fault ? error : new Fault("internal", "something went wrong on our side");
-  if (fault !== error) c.var.base.log.error("unhandled error", { error });
+  const fault = faultOf(error) ?? new Fault("internal", "something went wrong on our side");
+  if (fault.code === "internal") c.var.base.log.error("unhandled error", { error });
   const { status, body } = surface.fault(fault.code, fault.message, fault.details);
   return Response.json(body, { status });
 }
 
-async function serve(c: AppContext, surface: Surface, op: Operation): Promise<Response> {
-  const { base, settings } = c.var;
-  if (op.permission === null) return toResponse(await run(op, publicContext(base), c, await readInput(c, op)));
-  const actor = await (surface.authenticate ?? authenticate)(base, c.req.raw, settings);
-  // Before the body is looked at: a caller without permission learns nothing about the schema.
-  demand(actor, op.permission);
-  const ctx: Ctx = { ...base, actor };
-  const input = await readInput(c, op);
+/** The refusal that an error stands for; the library's own ones, as of malformed JSON, have a status alone. */
+function faultOf(error: unknown): Fault | undefined {
+  if (error instanceof Fault) return error;
+  if (!(error instanceof HTTPException) || error.status >= 500) return undefined;
+  return new Fault(error.status === 415 ? "unsupported_media_type" : "invalid", error.message);
+}
+
+/** Finds out who asks, and demands the operation's permission. */
+function admit(surface: Surface, { permission }: Operation): Step {
+  return async (c, next) => {
+    const { base, settings } = c.var;
+    if (permission === null) c.set("ctx", { ...base, actor: NOBODY });
+    else {
+      const actor = await (surface.authenticate ?? authenticate)(base, c.req.raw, settings);
+      demand(actor, permission);
+      c.set("ctx", { ...base, actor });
+    }
+    await next();
+  };
+}
+
+const NOBODY: Ctx["actor"] = {
+  kind: "anonymous",
+  id: "anonymous",
+  teamId: "",
+  userId: null,
+  role: null,
+  platformAdmin: false,
+  credentialId: null,
+  subject: "anonymous",
+};
+
+/** Reads a JSON body with its limits; the library's validator then takes the text from Hono's cache and parses it. */
+function readBody({ bodyLimitBytes }: Operation): Step {
+  return async ({ req }, next) => {
+    demandMedia(req.raw, JSON_MEDIA);
+    const text = await readJsonText(req.raw, bodyLimitBytes);
+    // Hono looks for a promise here, though its type says otherwise.
+    req.bodyCache.text = Promise.resolve(text) as never;
+    await next();
+  };
+}
+
+const demandOctets: Step = async ({ req }, next) => {
+  demandMedia(req.raw, OCTETS);
+  await next();
+};
+
+const PLACES: Record<string, string> = { param: "path", json: "body" };
+
+/** What the library calls after each validation. */
+function refuseInvalid(result: { target: string; success: boolean; error?: z.ZodError }): void {
+  if (result.success) return;
+  const place = PLACES[result.target] ?? result.target;
+  const issues = (result.error?.issues ?? []).slice(0, 10).map(({ path, message }) => ({
+    field: [place, ...path.map(String)].join("."),
+    message,
+  }));
+  const [first] = issues;
+  throw new Fault("invalid", first ? `${first.field}: ${first.message}` : `${place} is not valid`, { issues });
+}
+
+async function serve(c: AppContext, op: Operation): Promise<Response> {
+  const { ctx } = c.var;
+  const input = inputOf(c, op);
   const key = op.creates ? idempotencyKeyOf(c.req.header("idempotency-key")) : null;
-  if (key === null) return toResponse(await run(op, ctx, c, input));
+  if (key === null) return toResponse(await run(op, ctx, input));
   const request = { key, scope: `${c.req.method} ${c.req.path}`, body: [input.query, input.body] };
-  const answer = await once(ctx, request, (seeded) => run(op, seeded, c, input));
+  const answering = once(ctx, request, (seeded) => run(op, seeded, input));
+  // A client that goes away must not leave its key without an answer.
+  c.executionCtx.waitUntil(answering.catch(() => {}));
+  const answer = await answering;
   const response = toResponse(answer);
   if (answer.replayed) response.headers.set("idempotent-replayed", "true");
   return response;
 }
 
-type Parsed = { params: unknown; query: unknown; body: unknown };
+type Input = { params: unknown; query: unknown; body: unknown; raw: RawRequest };
 type Answer = { status: number; body: unknown };
 
+/** The validated parts of the request; the library has checked those that the route names. */
+function inputOf(c: AppContext, op: Operation): Input {
+  const valid = (part: string): unknown => c.req.valid(part as never);
+  const body = takesJson(op) ? valid("json") : undefined;
+  return { params: valid("param") ?? {}, query: valid("query") ?? {}, body, raw: rawOf(c.req.raw) };
+}
+
 /** The answer goes through its schema: what the contract does not name is dropped, and no column slips across. */
-async function run(op: Operation, ctx: Ctx, c: AppContext, input: Parsed): Promise<Answer> {
+async function run(op: Operation, ctx: Ctx, input: Input): Promise<Answer> {
   const outcome = { status: op.returns.status };
-  const output = await op.run(ctx, { ...input, raw: rawOf(c.req.raw), outcome } as never);
+  const output = await op.run(ctx, { ...input, outcome } as never);
   return { status: outcome.status, body: op.returns.schema.parse(output) };
 }
 
 function toResponse({ status, body }: Answer): Response {
   if (body instanceof Response) return body;
   return status === 204 ? new Response(null, { status }) : Response.json(body, { status });
-}
-
-function publicContext(base: BaseCtx): Ctx {
-  const nobody = { id: "anonymous", teamId: "", userId: null, role: null, platformAdmin: false, credentialId: null };
-  return { ...base, actor: { ...nobody, kind: "anonymous", subject: "anonymous" } };
-}
-
-async function readInput(c: AppContext, op: Operation): Promise<Parsed> {
-  const params = check(op.params, c.req.param(), "path");
-  const query = check(op.query, c.req.query(), "query");
-  if (op.octets) demandOctets(c.req.raw);
-  const body = takesJson(op) ? check(op.body, await readJson(c.req.raw, op.bodyLimitBytes), "body") : undefined;
-  return { params, query, body };
-}
-
-function check(schema: z.ZodType, value: unknown, place: string): unknown {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.slice(0, 10).map(({ path, message }) => ({
-    field: [place, ...path.map(String)].join("."),
-    message,
-  }));
-  const [first] = issues;
-  throw new Fault("invalid", first ? `${first.field}: ${first.message}` : `${place} is not valid`, { issues });
 }
 
 function rawOf(request: Request): RawRequest {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Ctx, Permission } from "#domain/context";
 import type { FaultCode } from "#kernel/fault";
 
+export const JSON_MEDIA = "application/json";
 export const OCTETS = "application/octet-stream";
 const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
 

@@ -1,14 +1,8 @@
 import { z } from "zod";
 
-/** Carries the default of a parameter that arrives as text; the document shows it as `default`. */
-export const DEFAULT = "x-default";
-
 /** `true|1|yes|on` and `false|0|no|off`; anything else is refused. Shown as a boolean in the document. */
 export const queryBoolean = (fallback: boolean) =>
-  z
-    .stringbool()
-    .default(fallback)
-    .meta({ type: "boolean", [DEFAULT]: fallback });
+  z.stringbool().default(fallback).meta({ type: "boolean", default: fallback });
 
 /** The page parameters of lists whose cursor is a decimal offset. */
 export const OffsetQuery = z.object({

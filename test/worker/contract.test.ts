@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 import type { Actor, Role } from "#domain/actor";
 import type { Operation } from "#http/operation";
 import { runtimeSurface } from "#surfaces/runtime/index";
@@ -95,7 +96,19 @@ test("every served path is in the document, and an unknown one answers in the su
     status: 404,
     body: { error: { code: "route_not_found" } },
   });
-  for (const path of ["/openapi.json", "/openapi/setup.json", "/docs", "/", "/healthz", "/readyz"]) {
+  for (const path of ["/openapi/setup.json", "/docs", "/", "/healthz", "/readyz"]) {
     expect((await call("GET", path)).status, path).toBe(200);
   }
+});
+
+test("the document of all surfaces is the same in JSON and YAML, and names each operation once", async () => {
+  const [json, yaml] = [await call("GET", "/openapi.json"), await call("GET", "/openapi.yaml")];
+  expect(yaml).toMatchObject({ status: 200, text: expect.stringMatching(/^openapi: 3\.1\.0\n/) });
+  expect(yaml.headers.get("content-type")).toBe("application/yaml");
+  expect(parse(yaml.text)).toEqual(json.body);
+  const items = Object.values(json.body.paths as Record<string, Record<string, { operationId: string }>>);
+  const ids = items.flatMap((item) => Object.values(item).map(({ operationId }) => operationId));
+  expect(new Set(ids).size).toBe(ids.length);
+  const references = [...json.text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name);
+  expect(references.filter((name) => !json.body.components.schemas[name!])).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { decodeJwt, importJWK, type JWK, SignJWT } from "jose";
 import { expect, test } from "vitest";
 import { inviteHost } from "#domain/host/invite-host";
-import { type AppEnv, mount } from "#http/mount";
+import { type AppEnv, surfaceApp } from "#http/mount";
 import { signControlToken } from "#platform/sandbox/control-token";
 import { platformSurface } from "#surfaces/platform/index";
 import { actorOf, auditOf, ctxOf, eventually, newSandbox, newTeam, onlineHost, rowOf } from "#test/worker/control";
@@ -17,7 +17,7 @@ app.use(async (c, next) => {
   c.set("settings", { anonymous: true, setupToken: undefined });
   await next();
 });
-mount(app, platformSurface);
+app.route("/", surfaceApp(platformSurface));
 
 const operator = () => ctxOf(actorOf("", null, "system"));
 

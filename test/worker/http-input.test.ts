@@ -28,12 +28,19 @@ describe("hostile bodies are refused in the surface's shape, never with 5xx (I1,
     });
   });
 
-  test.for<[string, string | undefined]>([
-    ["text/plain", '{"name":"n","runtime":"base"}'],
+  const body = '{"name":"n","runtime":"base"}';
+  test.for<[type: string | null, body: string | undefined]>([
+    ["text/plain", body],
     ["application/x-www-form-urlencoded", "name=n"],
+    ["application/vnd.api+json", body],
+    ["application/jsonx", body],
+    ["", body],
+    ["application/json;=;;", body],
+    [null, undefined],
   ])("content type %s", async ([type, body]) => {
     const t = await tenant();
-    expect(await t.call("POST", "/api/v1/workspaces", body, { "content-type": type as string })).toMatchObject({
+    const headers: Record<string, string> = type === null ? {} : { "content-type": type };
+    expect(await t.call("POST", "/api/v1/workspaces", body, headers)).toMatchObject({
       status: 415,
       body: { error: { code: "invalid_content_type" } },
     });

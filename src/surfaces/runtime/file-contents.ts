@@ -109,7 +109,7 @@ export const fileContentOperations = [
       path: NonEmpty,
       overwrite: queryBoolean(true),
       ifMatch: z.string().optional(),
-      mtimeMs: z.coerce.number().min(0).optional(),
+      mtimeMs: z.coerce.number().min(0).meta({ type: "number", minimum: 0 }).optional(),
     }),
     returns: { status: 200, schema: Entry },
     faults: [...unreachable, ...badWrite, "unsupported_media_type"],

@@ -138,7 +138,7 @@ export const HealthReport = z
       localSlots: z.array(WorkerSlot),
       activeWorkers: z.array(WorkerLease),
       summary: WorkerSummary,
-      pool: WorkerPool.nullable(),
+      pool: z.union([WorkerPool, z.null()]),
     }),
   })
   .meta({ id: "HealthReport" });

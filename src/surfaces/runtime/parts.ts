@@ -3,7 +3,7 @@ import { JsonObject } from "#surfaces/runtime/values";
 
 /** The content of messages, as this contract's appendix B spells it. */
 const providerOptions = JsonObject.optional();
-const AnyJson = z.unknown();
+const AnyJson = z.unknown().nonoptional();
 
 export const TextPart = z
   .object({ type: z.literal("text"), text: z.string(), providerOptions })

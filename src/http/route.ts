@@ -1,0 +1,82 @@
+import { createRoute, type RouteConfig } from "@hono/zod-openapi";
+import type { z } from "zod";
+import { IDEMPOTENCY_PARAMETER } from "#http/idempotency";
+import { JSON_MEDIA, OCTETS, type Operation, takesJson } from "#http/operation";
+import type { Surface } from "#http/surface";
+import { FAULTS, type FaultCode } from "#kernel/fault";
+
+type Request = NonNullable<RouteConfig["request"]>;
+type Content = NonNullable<Exclude<RouteConfig["responses"][string], { $ref: string }>["content"]>;
+
+/** Every authenticated operation may also answer these. */
+const COMMON_FAULTS: readonly FaultCode[] = ["invalid", "unauthenticated", "forbidden", "internal"];
+
+const BINARY = { type: "string", format: "binary" } as const;
+
+/** How a caller may say who it is, by the names of OpenAPI's security schemes. */
+export function securitySchemesOf({ credential }: Surface) {
+  if (credential) return { [credential.name]: { type: "apiKey", in: "header", name: credential.header } } as const;
+  return {
+    apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
+    bearer: { type: "http", scheme: "bearer", description: "An API key, or a token where a surface issues them." },
+  } as const;
+}
+
+/** An operation as the library's route: what is validated on the way in, and all that the document tells. */
+export function routeOf(surface: Surface, op: Operation): RouteConfig {
+  const schemes = Object.keys(securitySchemesOf(surface));
+  return createRoute({
+    operationId: op.id,
+    method: op.method,
+    path: op.path,
+    tags: [op.tag],
+    summary: op.summary,
+    ...(op.description && { description: op.description }),
+    ...(op.permission !== null && { "x-permission": op.permission }),
+    security: op.permission === null ? [] : schemes.map((name) => ({ [name]: [] })),
+    ...(op.creates && { parameters: [IDEMPOTENCY_PARAMETER] }),
+    request: requestOf(op),
+    responses: responsesOf(surface, op),
+  });
+}
+
+function requestOf(op: Operation): Request {
+  const body = takesJson(op) ? json(op.body) : op.octets ? { [OCTETS]: { schema: BINARY } } : undefined;
+  return {
+    ...(hasFields(op.params) && { params: op.params }),
+    ...(hasFields(op.query) && { query: op.query }),
+    // `required`, always: without it an empty request reaches the handler as an unvalidated `{}`.
+    ...(body && { body: { required: true, content: body } }),
+  };
+}
+
+function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] {
+  const content = contentOf(op);
+  const success = (text: string) => ({ description: text, ...(content && { content }) });
+  const failure = (text: string) => ({ description: text, content: json(surface.faultBody) });
+  const { status, description = op.summary } = op.returns;
+  return {
+    [status]: success(description),
+    ...Object.fromEntries(op.also.map((one) => [one.status, success(one.description)])),
+    ...Object.fromEntries(failuresOf(surface, op).map(([at, text]) => [at, failure(text)])),
+    default: failure("any other failure"),
+  };
+}
+
+function contentOf({ returns }: Operation): Content | undefined {
+  const { status, schema, media } = returns;
+  if (status === 204) return undefined;
+  if (media === undefined) return json(schema);
+  return { [media]: { schema: media === OCTETS ? BINARY : { type: "string" } } };
+}
+
+/** What the operation may answer instead, in words, by the surface's statuses. */
+function failuresOf(surface: Surface, op: Operation): [status: number, description: string][] {
+  const codes = new Set(op.permission === null ? op.faults : [...COMMON_FAULTS, ...op.faults]);
+  const byStatus = Map.groupBy(codes, (code) => surface.fault(code, "").status);
+  return [...byStatus].map(([status, some]) => [status, some.map(words).join(", ")]);
+}
+
+const words = (code: FaultCode) => code.replaceAll("_", " ") + (FAULTS[code].retryable ? " (may be retried)" : "");
+const json = (schema: z.ZodType) => ({ [JSON_MEDIA]: { schema } });
+const hasFields = (schema: z.ZodObject) => Object.keys(schema.shape).length > 0;
