@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,6 +18,7 @@ const HELP = `npm run dev [-- OPTIONS]
 Serves Longshore with wrangler dev and a host agent; both reload when their sources change.
 
   --port N                  port of the API (default: 8787, or a free one)
+  --data DIR                where state is kept (default: .longshore/dev in the checkout)
   --insecure-no-isolation   run sandboxes without isolation, as this user`;
 
 const WRANGLER = join(ROOT, "node_modules", ".bin", "wrangler");
@@ -27,6 +28,7 @@ await main(async () => {
   const { values } = parseArgs({
     options: {
       port: { type: "string" },
+      data: { type: "string", default: join(DATA_DIR, "dev") },
       "insecure-no-isolation": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -42,7 +44,7 @@ await main(async () => {
       `Install it: ${INSTALL_BUBBLEWRAP}`,
     );
   }
-  const dataDir = join(DATA_DIR, "dev");
+  const dataDir = values.data;
   const secrets = await localSecrets(dataDir);
   const port = await freePort(Number(values.port ?? DEFAULT_PORT));
   const url = `http://127.0.0.1:${port}`;
@@ -85,6 +87,7 @@ async function startWrangler(port: number, dataDir: string, vars: Record<string,
     ["dev", "--local", "--ip", "127.0.0.1", "--port", String(port), "--persist-to", dataDir, "--env-file", envFile],
     { cwd: ROOT, env: { ...process.env, ...QUIET_ENV }, stdio: ["ignore", "inherit", "inherit"], detached: true },
   );
+  process.once("exit", () => signalGroup(child));
   const deadline = Date.now() + READY_MS;
   while (Date.now() < deadline && child.exitCode === null) {
     const answer = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => undefined);
@@ -95,10 +98,14 @@ async function startWrangler(port: number, dataDir: string, vars: Record<string,
   throw new Problem("wrangler dev did not answer.", "Its own output above says why.");
 }
 
-function end(child: ReturnType<typeof spawn>): Promise<void> {
+function end(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return resolve();
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
     child.once("close", () => resolve());
-    process.kill(-child.pid, "SIGTERM");
+    signalGroup(child);
   });
+}
+
+function signalGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGTERM");
 }

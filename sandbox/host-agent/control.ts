@@ -41,6 +41,12 @@ const FILE = "credentials";
 
 type Options = { url: string; state: StateFolder; log: Log };
 
+/** A control plane on this machine is the same one when it comes back on another port. */
+function isSamePlane(known: string, url: string): boolean {
+  const isLoopback = (address: string) => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(address).hostname);
+  return known === url || (isLoopback(known) && isLoopback(url));
+}
+
 /** The agent's side of the control plane: registration, signs of life and fresh credentials. */
 export class ControlPlane {
   readonly #url: string;
@@ -55,7 +61,7 @@ export class ControlPlane {
     this.#state = state;
     this.#log = log;
     const stored = Credentials.safeParse(state.read(FILE));
-    if (stored.success && stored.data.control === url) this.#credentials = stored.data;
+    if (stored.success && isSamePlane(stored.data.control, url)) this.#credentials = { ...stored.data, control: url };
   }
 
   /** This host's id and the keys that sign calls to it; undefined before registration. */

@@ -1,4 +1,4 @@
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { SIGNALS } from "#scripts/lib/terminal";
 
 /** Waits for Ctrl-C or a polite kill, then stops what was started; a second Ctrl-C does not wait. */
 export async function untilStopped(stop: () => Promise<void>): Promise<void> {

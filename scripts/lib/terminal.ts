@@ -23,6 +23,9 @@ export async function step<T>(what: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
+/** What asks a program to stop. */
+export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** A problem the user can act on: shown without a stack trace, with what to do next. */
 export class Problem extends Error {
   readonly remedy: string;
@@ -32,8 +35,12 @@ export class Problem extends Error {
   }
 }
 
-/** Runs a program's main function; problems are explained, everything else keeps its stack. */
+/**
+ * Runs a program's main function; problems are explained, everything else keeps its stack. A signal ends the program
+ * at once, with what it started, unless it waits for one itself.
+ */
 export async function main(run: () => Promise<number | undefined>): Promise<void> {
+  for (const signal of SIGNALS) process.once(signal, () => process.exit(1));
   try {
     process.exitCode = (await run()) ?? 0;
   } catch (error) {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { api } from "#scripts/lib/api";
 import { freePort } from "#scripts/lib/free-port";
-import { DATA_DIR, ROOT } from "#scripts/lib/paths";
+import { ROOT } from "#scripts/lib/paths";
 import { endsRun, readEvents } from "#scripts/lib/read-events";
 import { ended } from "#test/node/started";
 
@@ -19,20 +19,22 @@ function program(script: string, args: string[]) {
   return { child, seen };
 }
 
-test("the quickstart runs a command in a sandbox, stops everything it started and exits 0", async () => {
+test("the quickstart runs a command in a sandbox and exits 0, also on what an earlier one left, on another port", async () => {
   const data = mkdtempSync(join(tmpdir(), "longshore-quickstart-"));
-  const { child, seen } = program("quickstart.ts", ["--once", "--data", data]);
-  const code = await new Promise((resolve) => child.once("close", resolve));
+  for (const port of [await freePort(), await freePort()]) {
+    const { child, seen } = program("quickstart.ts", ["--once", "--data", data, "--port", String(port)]);
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    expect(seen.output).toContain("hello from sandbox");
+    expect(seen.output).toContain("The run completed.");
+    expect(code).toBe(0);
+  }
   rmSync(data, { recursive: true, force: true });
-  expect(seen.output).toContain("hello from sandbox");
-  expect(seen.output).toContain("The run completed.");
-  expect(code).toBe(0);
 });
 
 test("npm run dev serves a run through wrangler dev and lets callers from this machine in without a key", async () => {
-  rmSync(join(DATA_DIR, "dev"), { recursive: true, force: true });
+  const data = mkdtempSync(join(tmpdir(), "longshore-dev-"));
   const port = await freePort();
-  const { child, seen } = program("dev.ts", ["--port", String(port)]);
+  const { child, seen } = program("dev.ts", ["--port", String(port), "--data", data]);
   try {
     await expect.poll(() => seen.output, { timeout: 90_000, interval: 200 }).toContain("Ctrl-C stops everything");
     const url = `http://127.0.0.1:${port}`;
@@ -55,4 +57,5 @@ test("npm run dev serves a run through wrangler dev and lets callers from this m
     expect(await ended(child, "SIGTERM")).toBe(0);
   }
   await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
+  rmSync(data, { recursive: true, force: true });
 });
