@@ -35,7 +35,7 @@ const readiness = (up: boolean): z.input<typeof ReadinessReport> =>
     ? { status: "ready", checks: checksOf(true) }
     : { status: "not_ready", reason: "checks_down", checks: checksOf(false) };
 
-const tag = "Events";
+const tag = "Health";
 
 export const healthOperations = [
   operation({
