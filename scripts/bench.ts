@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -29,6 +29,7 @@ await main(async () => {
     return 0;
   }
   const dataDir = mkdtempSync(join(tmpdir(), "longshore-bench-"));
+  chmodSync(dataDir, 0o711);
   await buildAll();
   const model = await startScriptedModel({ slow: SLOW_SCRIPT });
   const bare = await startBarePlatform(dataDir);

@@ -9,7 +9,10 @@ Runs sandboxes on this machine for a Longshore control plane.
   --token TOKEN             one-time registration token; needed once, then the state folder knows this host.
                             LONGSHORE_HOST_TOKEN does the same and does not show in the list of processes
   --state DIR               where credentials and workspaces are kept
-                            (default: /var/lib/longshore/host-agent as root, else ~/.longshore/host-agent)
+                            (default: /var/lib/longshore/host-agent as root, else ~/.longshore/host-agent).
+                            As root every user must be able to pass the folders above it; else a folder below
+                            /var/lib/longshore takes its place, linked from DIR/moved-to. Once DIR is deleted, the
+                            next agent to start deletes that folder
   --listen IP               address to listen on (default: 127.0.0.1)
   --port PORT               port to listen on (default: the one used before, or a free one)
   --address HOST:PORT       how the control plane reaches this agent (default: what it listens on)

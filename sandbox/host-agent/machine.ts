@@ -1,7 +1,8 @@
 import { closeSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { arch, availableParallelism, totalmem } from "node:os";
-import type { StateFolder } from "./state.ts";
+import { StateFolder } from "./state.ts";
 
 const ARCHITECTURES: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
 const CLOSE_ON_EXEC = 0o2000000;
@@ -46,4 +47,14 @@ export function lockState(state: StateFolder): Promise<Server | undefined> {
     server.once("error", () => reject(new Error(`another host agent uses ${state.root}`)));
     server.listen(lockName(state), () => resolve(server.unref()));
   });
+}
+
+/** Deletes the files of agents whose state folders were deleted, unless such an agent still runs. */
+export async function removeAbandonedState(): Promise<void> {
+  for (const state of StateFolder.abandoned()) {
+    const lock = await lockState(state).catch(() => undefined);
+    if (!lock) continue;
+    await rm(state.root, { recursive: true, force: true });
+    lock.close();
+  }
 }

@@ -1,19 +1,25 @@
 import { createHash, randomBytes } from "node:crypto";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
 const FALLBACK = "/var/lib/longshore";
+/** In a wanted folder: a link to the one taken in its place. That one's record names the wanted folder. */
+const LINK = "moved-to";
+const ORIGIN = "moved-from";
 const FIRST_USER = 200_000;
 const USER_BLOCK = 1000;
 const USER_BLOCKS = 1_000_000;
@@ -43,7 +49,7 @@ export class StateFolder {
 
   /**
    * Opens the folder, making it first. As root its parents must let other users pass, since each sandbox has a user of
-   * its own; where they do not, a folder below /var/lib/longshore is taken and `moved` tells so.
+   * its own; where they do not, a folder below /var/lib/longshore is taken in its place and `moved` tells so.
    */
   static open(wanted: string | undefined): { state: StateFolder; moved: boolean } {
     const asRoot = process.getuid?.() === 0;
@@ -53,6 +59,9 @@ export class StateFolder {
     const moved = asRoot && !isPassable(dirname(real));
     const root = moved ? join(FALLBACK, createHash("sha256").update(real).digest("hex").slice(0, 12)) : real;
     const state = new StateFolder(root);
+    // Without the link, what is there belonged to an earlier folder of the same name.
+    const isNew = moved && linkTarget(real) !== root;
+    if (isNew) rmSync(root, { recursive: true, force: true });
     const passable = asRoot ? 0o711 : 0o700;
     for (const [folder, mode] of [
       [root, passable],
@@ -64,7 +73,23 @@ export class StateFolder {
       mkdirSync(folder, { recursive: true });
       chmodSync(folder, mode);
     }
+    if (isNew) {
+      state.write(ORIGIN, real);
+      rmSync(join(real, LINK), { recursive: true, force: true });
+      symlinkSync(root, join(real, LINK));
+    }
     return { state, moved };
+  }
+
+  /** Folders that were taken in place of ones which are gone: nobody will ask for their sandboxes again. */
+  static abandoned(): StateFolder[] {
+    if (process.getuid?.() !== 0 || !existsSync(FALLBACK)) return [];
+    return readdirSync(FALLBACK)
+      .map((name) => new StateFolder(join(FALLBACK, name)))
+      .filter((state) => {
+        const origin = state.read(ORIGIN);
+        return typeof origin === "string" && linkTarget(origin) !== state.root;
+      });
   }
 
   /** First of the host user ids that belong to this folder's sandboxes. */
@@ -103,6 +128,14 @@ export class StateFolder {
     return readdirSync(join(this.#private, folder)).flatMap((file) =>
       file.endsWith(".json") ? [file.slice(0, -".json".length)] : [],
     );
+  }
+}
+
+function linkTarget(folder: string): string | undefined {
+  try {
+    return readlinkSync(join(folder, LINK));
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { api } from "#scripts/lib/api";
 import { freePort } from "#scripts/lib/free-port";
 import { ROOT } from "#scripts/lib/paths";
 import { endsRun, readEvents } from "#scripts/lib/read-events";
+import { openFolder } from "#test/node/open-folder";
 import { ended } from "#test/node/started";
 
 function program(script: string, args: string[]) {
@@ -20,7 +20,7 @@ function program(script: string, args: string[]) {
 }
 
 test("the quickstart runs a command in a sandbox and exits 0, also on what an earlier one left, on another port", async () => {
-  const data = mkdtempSync(join(tmpdir(), "longshore-quickstart-"));
+  const data = openFolder("quickstart");
   for (const port of [await freePort(), await freePort()]) {
     const { child, seen } = program("quickstart.ts", ["--once", "--data", data, "--port", String(port)]);
     const code = await new Promise((resolve) => child.once("close", resolve));
@@ -32,7 +32,7 @@ test("the quickstart runs a command in a sandbox and exits 0, also on what an ea
 });
 
 test("npm run dev serves a run through wrangler dev and lets callers from this machine in without a key", async () => {
-  const data = mkdtempSync(join(tmpdir(), "longshore-dev-"));
+  const data = openFolder("dev");
   const port = await freePort();
   const { child, seen } = program("dev.ts", ["--port", String(port), "--data", data]);
   try {

@@ -1,10 +1,12 @@
-import { globSync, readFileSync, statSync } from "node:fs";
+import { existsSync, globSync, mkdtempSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { base64url, SignJWT, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentHealth } from "#protocol/host-agent";
-import { isRoot, LIMITS, openFolder, processesWith, TestAgent, until } from "#test/node/agent";
+import { isRoot, LIMITS, processesWith, TestAgent, until } from "#test/node/agent";
 import { FakeControlPlane } from "#test/node/control-plane";
+import { openFolder } from "#test/node/open-folder";
 
 const BODY = JSON.stringify({ limits: LIMITS });
 
@@ -164,6 +166,20 @@ test("H1: killing the agent in the middle of a command leaves no orphan; a new o
   }
   expect(control.heard("/register")).toHaveLength(1);
   await agent.stop();
+});
+
+test.runIf(isRoot)("a folder taken in place of a closed one is deleted after that one was", async () => {
+  const closed = mkdtempSync(join(tmpdir(), "longshore-closed-"));
+  const agent = await TestAgent.start({ folder: closed });
+  const taken = readlinkSync(join(closed, "state/moved-to"));
+  expect(taken).toMatch(/^\/var\/lib\/longshore\//);
+  await (await agent.sandbox()).write("kept", "here");
+  expect(readFileSync(join(taken, "sandboxes/sb_1/kept"), "utf8")).toBe("here");
+  await agent.stop();
+  expect(existsSync(taken)).toBe(true);
+  const next = await TestAgent.start({ args: ["--insecure-no-isolation"] });
+  expect(existsSync(taken)).toBe(false);
+  await next.stop();
 });
 
 test("the agent waits for a control plane that is not there yet", async () => {

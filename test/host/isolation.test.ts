@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PlainBackend } from "#sandbox/host-agent/isolation/plain-backend";
 import { findEscapes } from "#sandbox/host-agent/isolation/self-test";
 import { installRuntime } from "#sandbox/host-agent/runtime";
-import { isRoot, LIMITS, openFolder, TestAgent, type TestSandbox } from "#test/node/agent";
+import { isRoot, LIMITS, TestAgent, type TestSandbox } from "#test/node/agent";
+import { openFolder } from "#test/node/open-folder";
 
 describe.each([
   ["as the tests' user", { ordinaryUser: false }],

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,6 +7,7 @@ import type { AgentSandbox, SandboxLimits } from "#protocol/host-agent";
 import type { ExecRequest, ExecResult } from "#protocol/supervisor";
 import { bundleSandboxPrograms } from "#scripts/lib/bundle";
 import { FakeControlPlane, type TokenOptions } from "#test/node/control-plane";
+import { openFolder } from "#test/node/open-folder";
 
 const ROOT = join(import.meta.dirname, "../../..");
 /** Debian's "nobody": any user without rights will do. */
@@ -19,13 +19,6 @@ export const isRoot = process.getuid?.() === 0;
 type Options = { ordinaryUser?: boolean; args?: string[]; folder?: string; control?: FakeControlPlane; token?: string };
 type Body = NonNullable<RequestInit["body"]>;
 type Ready = { hostId: string; address: string; isolation: string; unenforced: string[] };
-
-/** A folder that every user can pass. */
-export function openFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "longshore-"));
-  chmodSync(folder, 0o755);
-  return folder;
-}
 
 /** Runs the real agent as its own process; what it prints is kept. */
 export class TestAgent {

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { ROOT } from "#scripts/lib/paths";
+import { openFolder } from "#test/node/open-folder";
 
 export type Started = {
   url: string;
@@ -20,7 +20,7 @@ const READY_MS = 90_000;
 
 /** `npm start` as a user runs it, in a process of its own, on data of its own. The bundle must be built. */
 export async function startedProduct(env: Record<string, string> = {}): Promise<Started> {
-  const dataDir = mkdtempSync(join(tmpdir(), "longshore-e2e-"));
+  const dataDir = openFolder("e2e");
   const args = [join(ROOT, "scripts", "start.ts"), "--json", "--no-build", "--data", dataDir];
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
