@@ -56,21 +56,25 @@ export class Outbox<Effect> {
 
   async #performAll(): Promise<void> {
     await null; // the caller's assignment comes first, so the one at the end cannot be overwritten by it
-    for (let row = this.#head(); row && row.due <= Date.now(); row = this.#head()) {
-      try {
-        await this.#perform(JSON.parse(row.effect) as Effect, row.seq);
-        this.#storage.sql.exec("DELETE FROM outbox WHERE seq = ?", row.seq);
-      } catch (error) {
-        const wait = Math.min(FIRST_RETRY_MS * 2 ** row.attempts, SLOWEST_RETRY_MS);
-        this.#storage.sql.exec(
-          "UPDATE outbox SET attempts = attempts + 1, due = ? WHERE seq = ?",
-          Date.now() + wait,
-          row.seq,
-        );
-        this.#log.warn("effect will be retried", { seq: row.seq, attempts: row.attempts + 1, waitMs: wait, error });
-      }
+    try {
+      for (let row = this.#head(); row && row.due <= Date.now(); row = this.#head()) await this.#performOne(row);
+    } catch (error) {
+      this.#log.error("the storage of effects failed, they wait for the next call", { error });
+    } finally {
+      this.#draining = undefined;
     }
-    this.#draining = undefined;
+  }
+
+  async #performOne({ seq, effect, attempts }: Row): Promise<void> {
+    try {
+      await this.#perform(JSON.parse(effect) as Effect, seq);
+      this.#storage.sql.exec("DELETE FROM outbox WHERE seq = ?", seq);
+    } catch (error) {
+      const waitMs = Math.min(FIRST_RETRY_MS * 2 ** attempts, SLOWEST_RETRY_MS);
+      const due = Date.now() + waitMs;
+      this.#storage.sql.exec("UPDATE outbox SET attempts = attempts + 1, due = ? WHERE seq = ?", due, seq);
+      this.#log.warn("effect will be retried", { seq, attempts: attempts + 1, waitMs, error });
+    }
   }
 
   #head(): Row | undefined {

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Actor } from "#domain/actor";
 import type { IdempotencyAnswer, IdempotencyClaim, PrincipalHandle } from "#domain/principal/ports";
 import { ok, type Result, refuse } from "#kernel/fault";
+import { HOUR } from "#kernel/time";
 import { migrate } from "#objects/kit/migrate";
 import { Claims } from "#objects/principal/claims";
 
@@ -11,6 +12,9 @@ const MIGRATIONS = [
   ) WITHOUT ROWID`,
   Claims.MIGRATION,
 ];
+
+/** A purge reads all keys, so many that grow old one after another must not cause one each. */
+const PURGE_EVERY_MS = HOUR;
 
 /** One principal: which of its credentials are alive, and its idempotency keys. */
 export class PrincipalObject extends DurableObject<Env> implements PrincipalHandle {
@@ -84,6 +88,6 @@ export class PrincipalObject extends DurableObject<Env> implements PrincipalHand
 
   async #arm(now: number): Promise<void> {
     const next = this.#claims.purge(now);
-    if (next !== null) await this.ctx.storage.setAlarm(next);
+    if (next !== null) await this.ctx.storage.setAlarm(Math.max(next, now + PURGE_EVERY_MS));
   }
 }

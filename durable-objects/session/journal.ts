@@ -21,7 +21,6 @@ export class RunJournal implements Journal {
   readonly #records: Records;
   readonly #react: (event: SessionMachineEvent) => void;
   #call: StoredStep | null = null;
-  #inFlight = 0;
 
   /** `react` feeds the session's machine inside the running transaction. */
   constructor(runId: string, attempt: number, records: Records, react: (event: SessionMachineEvent) => void) {
@@ -96,7 +95,7 @@ export class RunJournal implements Journal {
       const step = this.#openCall();
       const { answer, steps, messages } = this.#records;
       const text = answer.end(step, now);
-      if (text && step.messageId) messages.finish(step.messageId, text, callMetadata(run, step));
+      messages.cut(step.messageId, text, callMetadata(run, step));
       const error = { errorMessage: message, ...(status !== null && { status }) };
       steps.end(step, "failed", { ...error, ...(text && { response: { text } }) }, now);
     });
@@ -106,16 +105,14 @@ export class RunJournal implements Journal {
   toolStarted(call: ToolCall, about: ToolAbout): void {
     this.#write((run, now) => {
       this.#records.tools.start(run, call, about, now);
-      this.#inFlight++;
-      this.#react({ type: "tools", inFlight: this.#inFlight });
+      this.#noteInFlight();
     });
   }
 
   toolFinished(call: ToolCall, result: ToolResult, about: ToolAbout): void {
     this.#write((run, now) => {
       this.#records.tools.finish(run, call, result, about, now);
-      this.#inFlight = Math.max(0, this.#inFlight - 1);
-      this.#react({ type: "tools", inFlight: this.#inFlight });
+      this.#noteInFlight();
       this.#react({ type: "progressed" });
     });
   }
@@ -146,6 +143,10 @@ export class RunJournal implements Journal {
           id,
         });
     events.append(messageCompleted(run.id, message, toolCalls.length === 0 ? { finishReason } : {}), now);
+  }
+
+  #noteInFlight(): void {
+    this.#react({ type: "tools", inFlight: this.#records.tools.inFlight(this.runId).length });
   }
 
   #openCall(): StoredStep {

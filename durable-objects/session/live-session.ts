@@ -46,8 +46,9 @@ export class LiveSession {
   readonly #runner: Runner;
   readonly #clock: AlarmClock;
   #engine: Engine | null = null;
-  /** Loops to start or stop once the transaction is stored. */
+  /** Loops to start or stop once the transaction is stored, and the tool calls that runs leave behind as they end. */
   #after: SessionEffect[] = [];
+  #leftBehind: string[] = [];
   #publishedAt = 0;
   #closed = false;
 
@@ -71,7 +72,10 @@ export class LiveSession {
     );
     this.#clock = new AlarmClock(ctx.storage, () => this.#due());
     store.attach({
-      reload: () => this.#after.splice(0),
+      reload: () => {
+        this.#after = [];
+        this.#leftBehind = [];
+      },
       committed: () => {
         this.#clock.arm();
         this.#publisher.schedule();
@@ -241,6 +245,7 @@ export class LiveSession {
   #apply({ state, effects }: { state: SessionState; effects: SessionEffect[] }, now: number): void {
     this.records.store.state = state;
     for (const effect of effects) {
+      if (effect.type === "ended") this.#leftBehind.push(...this.records.tools.inFlight(effect.runId));
       this.#recorder.apply(effect, now);
       if (effect.type === "started" || effect.type === "resumed" || effect.type === "abort") this.#after.push(effect);
     }
@@ -249,6 +254,8 @@ export class LiveSession {
   /** One storage transaction, then the loops it starts and stops, the alarm and the directory. */
   #transact<T>(work: () => T): T {
     const value = this.records.store.transaction(work);
+    const leftBehind = this.#leftBehind.splice(0);
+    if (leftBehind.length > 0) this.#runner.kill(this.#theEngine(), leftBehind);
     for (const effect of this.#after.splice(0)) {
       if (effect.type === "abort") this.#stopLoop(effect.runId, effect.attempt);
       if (effect.type === "started" || effect.type === "resumed") this.#startLoop(effect.runId, effect.attempt);
@@ -267,11 +274,8 @@ export class LiveSession {
   }
 
   #stopLoop(runId: string, attempt: number): void {
-    const engine = this.#theEngine();
-    const kills = this.records.tools
-      .inFlight(runId)
-      .map((key) => engine.kill(key).catch((error) => this.#log.error("killing a tool call failed", { key, error })));
-    this.#runner.abort(runId, attempt, Promise.all(kills));
+    this.#runner.abort(runId, attempt);
+    this.#runner.kill(this.#theEngine(), this.records.tools.inFlight(runId));
   }
 
   #theEngine(): Engine {

@@ -97,6 +97,11 @@ export class MessageStore implements Cache {
     return message;
   }
 
+  /** Gives a message whose stream was cut the text that readers of the stream have; one never begun stays absent. */
+  cut(id: string | null, text: string, metadata: JsonObject | null): void {
+    if (id !== null && this.#row(partNumber(id))) this.finish(id, text, metadata);
+  }
+
   /** Shows `text` as the content of a message while it streams; memory only. */
   stream(id: string, text: string): void {
     this.#streaming.set(id, text);

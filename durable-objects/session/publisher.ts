@@ -13,8 +13,11 @@ export class Publisher {
   readonly #store: SessionStore;
   readonly #log: Log;
   readonly #onGone: () => void;
+  /** For whoever calls `publish` and does not wait. */
+  readonly failed = (error: unknown): void => this.#log.error("publishing a session failed, will retry", { error });
   #timer: ReturnType<typeof setTimeout> | null = null;
   #publishing: Promise<void> | null = null;
+  #stopped = false;
 
   /** `onGone` is called when the directory no longer has the session. */
   constructor(d1: D1Database, store: SessionStore, log: Log, onGone: () => void) {
@@ -33,8 +36,6 @@ export class Publisher {
     }, GATHER_MS);
   }
 
-  readonly failed = (error: unknown): void => this.#log.error("publishing a session failed, will retry", { error });
-
   /** Publishes everything there is; one pass at a time. Rejects when D1 does, and the rest stays to be published. */
   publish(): Promise<void> {
     this.#publishing ??= this.#publishAll().finally(() => {
@@ -44,6 +45,7 @@ export class Publisher {
   }
 
   stop(): void {
+    this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
@@ -57,11 +59,9 @@ export class Publisher {
         publishSession(db, owner),
         ...batch.map(({ run }) => publishRun(db, owner, run, Date.now())),
       ]);
-      if (this.#store.session?.id !== owner.id) return;
-      if (touched.length === 0) {
-        await deleteSessionRuns(db, owner.id);
-        return this.#onGone();
-      }
+      if (touched.length === 0) await deleteSessionRuns(db, owner.id);
+      if (this.#stopped) return;
+      if (touched.length === 0) return this.#onGone();
       this.#store.markPublished(batch);
     }
   }

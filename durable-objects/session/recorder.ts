@@ -119,7 +119,7 @@ export class Recorder {
     const { steps, answer, messages, tools } = this.#records;
     for (const step of steps.running(run.id, "model_call")) {
       const text = answer.end(step, now);
-      if (text && step.messageId) messages.finish(step.messageId, text, callMetadata(run, step));
+      messages.cut(step.messageId, text, callMetadata(run, step));
       steps.end(step, status === "failed" ? "failed" : "cancelled", text ? { response: { text } } : null, now);
     }
     const message = `The run ended (${status}) before this call had a result; what it did is not known.`;

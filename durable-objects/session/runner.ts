@@ -40,13 +40,20 @@ export class Runner {
     void this.#drive(loop, engine, run, journal);
   }
 
-  /** Stops the loop of an attempt and kills the processes of its tool calls. */
-  abort(runId: string, attempt: number, kills: Promise<unknown>): void {
+  /** Stops the loop of an attempt. */
+  abort(runId: string, attempt: number): void {
     if (this.works(runId, attempt)) this.#loop?.abort.abort(new Error("the run was stopped"));
-    this.#kills = kills;
   }
 
-  /** Resolves when the processes of the last aborted run are dead, or after a second. */
+  /** Kills the processes of tool calls, by their effect keys. */
+  kill(engine: Engine, keys: readonly string[]): void {
+    const kills = keys.map((key) =>
+      engine.kill(key).catch((error) => this.#log.error("killing a tool call failed", { key, error })),
+    );
+    this.#kills = Promise.all([this.#kills, ...kills]);
+  }
+
+  /** Resolves when the processes of the runs that were stopped are dead, or after a second. */
   async quiet(): Promise<void> {
     const patience = Promise.withResolvers<void>();
     const timer = setTimeout(patience.resolve, KILL_WAIT_MS);

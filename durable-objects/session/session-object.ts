@@ -79,8 +79,9 @@ export class SessionObject extends DurableObject<Env> {
     });
   }
 
-  async nudge(): Promise<void> {
+  async nudge(): Promise<boolean> {
     this.#live?.wake();
+    return this.#live?.known ?? false;
   }
 
   /** The upgrade of `openFeed`; 404 for a session the team has not. */

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createWorkspace } from "#domain/workspace/create-workspace";
 import { fingerprintOf, once } from "#http/idempotency";
+import { DAY, HOUR, MINUTE, SECOND } from "#kernel/time";
 import { countOf, type Tenant, tenant } from "#test/worker/harness";
 
 const create = (t: Tenant, key: string, name: string) =>
@@ -131,6 +132,19 @@ test("answers are forgotten after a day, by the object's own alarm", async () =>
   const left = await runInDurableObject(object, (_, { storage }) => storage.sql.exec("SELECT * FROM claims").toArray());
   expect(left).toEqual([]);
   expect((await t.call("GET", "/api/v1/workspaces")).status).toBe(200);
+});
+
+test("keys that grow old one after another are forgotten together, at most once an hour", async () => {
+  const t = await tenant();
+  for (const key of ["a", "b"]) await create(t, key, "n");
+  const object = env.PRINCIPAL.getByName(t.keyId);
+  const soon = Date.now() - DAY + SECOND;
+  await runInDurableObject(object, (_, { storage }) => {
+    storage.sql.exec("UPDATE claims SET claimed_at = ?", soon).toArray();
+  });
+  await runDurableObjectAlarm(object);
+  const next = await runInDurableObject(object, (_, { storage }) => storage.getAlarm());
+  expect(next).toBeGreaterThan(Date.now() + HOUR - MINUTE);
 });
 
 test("a message sent twice under one key is one message and one run (R6)", async () => {

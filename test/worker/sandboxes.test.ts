@@ -5,6 +5,7 @@ import { destroySandbox } from "#domain/sandbox/destroy-sandbox";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
 import { stopSandbox } from "#domain/sandbox/stop-sandbox";
 import { sweepPlaces } from "#domain/sandbox/sweep-places";
+import { workspaceKey } from "#domain/workspace/values";
 import { newId } from "#kernel/id";
 import { actorOf, auditOf, ctxOf, eventually, newSandbox, newTeam, onlineHost, rowOf } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
@@ -224,6 +225,29 @@ test("R9 a directory that fails again and again is told in the end", async () =>
   expect(await started).toMatchObject({ ok: true });
 });
 
+test("R9 a storage that fails while an effect is noted does not stop the effects behind it", async () => {
+  const restore = await runInDurableObject(object(), (_, { storage }) => {
+    const prototype = Object.getPrototypeOf(storage.sql);
+    const original = prototype.exec;
+    prototype.exec = function (this: SqlStorage, query: string, ...values: unknown[]) {
+      if (/^(UPDATE|DELETE FROM) outbox/.test(query)) throw new Error("the disk is full");
+      return original.call(this, query, ...values);
+    };
+    return () => {
+      prototype.exec = original;
+    };
+  });
+  await running();
+  restore();
+  await eventually(async () => {
+    await runDurableObjectAlarm(object());
+    expect(await auditOf(id)).toEqual(["sandbox.started"]);
+  });
+  await runInDurableObject(object(), (_, { storage }) =>
+    expect(storage.sql.exec("SELECT COUNT(*) AS n FROM outbox").one()).toEqual({ n: 0 }),
+  );
+});
+
 test("a sandbox is found by its workspace's id, by its own team only", async () => {
   const workspaceId = newId("workspace", Date.now());
   await env.DB.prepare(
@@ -232,7 +256,11 @@ test("a sandbox is found by its workspace's id, by its own team only", async () 
     .bind(workspaceId, teamId, id)
     .run();
   expect(await getSandbox(ctxOf(actorOf(teamId)), workspaceId)).toMatchObject({ id });
-  for (const name of [id, workspaceId, "nonsense"]) {
+  await env.DB.prepare("UPDATE workspaces SET id = ? WHERE id = ?")
+    .bind(workspaceKey(teamId, "mine"), workspaceId)
+    .run();
+  expect(await getSandbox(ctxOf(actorOf(teamId)), "mine")).toMatchObject({ id });
+  for (const name of [id, workspaceId, "mine", workspaceKey(teamId, "mine"), "nonsense"]) {
     await expect(getSandbox(ctxOf(actorOf("team_other")), name)).rejects.toMatchObject({ code: "sandbox_not_found" });
   }
 });

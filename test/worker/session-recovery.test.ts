@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { STOP_GRACE_MS } from "#domain/session/machine";
 import { isTerminal } from "#domain/session/values";
-import { begun, effects, limitRuns, scriptEngine, TestSession, tick, until } from "#test/worker/sessions";
+import { begun, CALL, effects, killed, limitRuns, scriptEngine, TestSession, tick, until } from "#test/worker/sessions";
 
 scriptEngine();
 afterEach(() => limitRuns(null));
@@ -82,6 +82,81 @@ test("text of a call that a crash cut is replaced, not appended to", async () =>
   }
   expect(read).toBe("the first and only");
   scriptEngine();
+});
+
+test("a run that is given up leaves the text that the readers of its stream have", async () => {
+  let attempts = 0;
+  scriptEngine({
+    fading: async ({ journal }) => {
+      journal.modelCallStarted({ model: "m", agentName: "assistant", request: {} });
+      if (++attempts === 1) journal.delta("said by the first attempt alone");
+      throw new Error("it crashes");
+    },
+  });
+  const s = await TestSession.open();
+  const { runId } = await s.send("fading");
+  await s.runIs(runId, "failed");
+  let read = "";
+  for (const { data } of (await s.events()).filter(({ type }) => type === "message.delta")) {
+    const delta = JSON.parse(data);
+    read = delta.content ?? read + delta.delta;
+  }
+  expect((await s.messages()).filter(({ role }) => role === "assistant").map(({ content }) => content)).toEqual([read]);
+  scriptEngine();
+});
+
+test("a run waits for its tools as long as one is in flight, also those that an earlier attempt began", async () => {
+  const about = { source: "native", retry: "manual" } as const;
+  const calls = [CALL, { ...CALL, toolCallId: "call_2" }] as const;
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let attempts = 0;
+  scriptEngine({
+    pair: async ({ journal }) => {
+      const result = { output: { type: "text", value: "x" }, durationMs: 1, failure: null } as const;
+      if (++attempts === 1) {
+        journal.modelCallStarted({ model: "m", agentName: "assistant", request: {} });
+        journal.modelCallFinished({
+          text: "",
+          reasoning: "",
+          toolCalls: [...calls],
+          finishReason: "tool-calls",
+          usage: {},
+        });
+        for (const call of calls) journal.toolStarted(call, about);
+        throw new Error("it crashes");
+      }
+      journal.toolStarted(calls[1], about);
+      journal.toolFinished(calls[0], result, about);
+      await gate;
+      journal.toolFinished(calls[1], result, about);
+      return { type: "completed" };
+    },
+  });
+  const s = await TestSession.open();
+  const { runId } = await s.send("pair");
+  await until(async () => (await s.messages()).filter(({ role }) => role === "tool").length === 1);
+  expect((await s.run(runId)).status).toBe("waiting_tool");
+  release();
+  await s.runIs(runId, "completed");
+  scriptEngine();
+});
+
+test("R7 a run that ends as its object is back takes the processes with it that it left running", async () => {
+  limitRuns(200);
+  const s = await TestSession.open();
+  const { runId } = await s.send("hang-in-tool");
+  await s.runIs(runId, "waiting_tool");
+  const passed = Date.now() + 200;
+  await crash();
+  const before = killed.length;
+  const clock = vi.spyOn(Date, "now").mockReturnValue(passed);
+  await s.handle.nudge();
+  clock.mockRestore();
+  expect((await s.runIs(runId)).status).toBe("timed_out");
+  expect(killed.slice(before)).toContain(`${runId}:${CALL.toolCallId}`);
 });
 
 test("R4 an attempt that was replaced changes nothing, while its successor works and after", async () => {

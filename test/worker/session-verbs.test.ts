@@ -1,7 +1,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Ctx } from "#domain/context";
 import { cancelRun } from "#domain/session/cancel-run";
 import { createSession } from "#domain/session/create-session";
@@ -180,6 +180,60 @@ test("an object whose session was deleted behind its back stops by itself", asyn
   await env.DB.prepare("DELETE FROM sessions WHERE id = ?").bind(session.id).run();
   await until(async () => !(await ctx.sessions.session(session.id).getRun(ctx.actor.teamId, runId)).ok);
   expect(await rows("SELECT id FROM runs WHERE session_id = ?", session.id)).toEqual([]);
+});
+
+test("R6 two members may pick the same key for different messages", async () => {
+  const ctx = await member();
+  const { id: sessionId } = await createSession(ctx, { workspaceId: ctx.workspaceId });
+  const colleague = { ...ctx, actor: { ...ctx.actor, id: newId("user", Date.now()), subject: "user:colleague" } };
+  const first = await sendMessage(ctx, { ...say, sessionId, idempotency: { key: "1", fingerprint: "a" } });
+  const second = await sendMessage(colleague, { ...say, sessionId, idempotency: { key: "1", fingerprint: "b" } });
+  expect(second.runId).not.toBe(first.runId);
+  expect(await sendMessage(ctx, { ...say, sessionId, idempotency: { key: "1", fingerprint: "a" } })).toEqual(first);
+});
+
+test("sending and following ask D1 nothing once the object knows its session", async () => {
+  const ctx = await member();
+  const { id: sessionId } = await createSession(ctx, { workspaceId: ctx.workspaceId });
+  await sendMessage(ctx, { ...say, sessionId });
+  const prepared = vi.spyOn(Object.getPrototypeOf(env.DB), "prepare");
+  const { runId } = await sendMessage(ctx, { ...say, sessionId });
+  const feed = await openSessionFeed(ctx, sessionId, { after: -1, runId: null });
+  feed.webSocket?.accept();
+  feed.webSocket?.close();
+  await cancelRun(ctx, runId);
+  expect(prepared.mock.calls).toEqual([]);
+  prepared.mockRestore();
+});
+
+test("the sweep leaves a session alone whose queue waits behind a run that reports", async () => {
+  const ctx = await member();
+  const { id: sessionId } = await createSession(ctx, { workspaceId: ctx.workspaceId });
+  const active = await sendMessage(ctx, { ...say, sessionId, content: "hang" });
+  const waiting = await sendMessage(ctx, { ...say, sessionId });
+  await until(async () => (await rows("SELECT 1 FROM runs WHERE id = ?", waiting.runId)).length > 0);
+  await env.DB.prepare("UPDATE runs SET published_at = 0 WHERE status != 'running' OR session_id != ?")
+    .bind(sessionId)
+    .run();
+  await env.DB.prepare("DELETE FROM runs WHERE session_id != ?").bind(sessionId).run();
+  expect(await sweepStaleRuns(ctx)).toBe(0);
+  await cancelRun(ctx, active.runId);
+});
+
+test("the sweep removes what a crash left of a deleted session, and does not meet it again", async () => {
+  const ctx = await member();
+  const { id: sessionId } = await createSession(ctx, { workspaceId: ctx.workspaceId });
+  const { runId } = await sendMessage(ctx, { ...say, sessionId, content: "hang" });
+  await until(async () => (await rows("SELECT 1 FROM runs WHERE id = ?", runId)).length > 0);
+  await deleteSession(ctx, sessionId);
+  await env.DB.prepare(
+    "INSERT INTO runs (id, team_id, workspace_id, session_id, status, trigger_type, agent_name, created_at, published_at) " +
+      "VALUES (?, ?, 'w', ?, 'running', 'message', 'a', 0, 0)",
+  )
+    .bind(runId, ctx.actor.teamId, sessionId)
+    .run();
+  await sweepStaleRuns(ctx);
+  expect(await rows("SELECT id FROM runs WHERE session_id = ?", sessionId)).toEqual([]);
 });
 
 test("the sweep wakes sessions whose runs were silent for too long", async () => {

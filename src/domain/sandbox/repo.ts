@@ -1,6 +1,7 @@
 import { and, eq, exists } from "drizzle-orm";
 import type { Db, Statement } from "#domain/context";
 import type { SandboxSpec } from "#domain/sandbox/ports";
+import { workspaceKey } from "#domain/workspace/values";
 import { isId } from "#kernel/id";
 import { sandboxes, workspaces } from "#schema";
 
@@ -15,12 +16,18 @@ export type NewSandbox = Pick<typeof sandboxes.$inferInsert, "id" | "teamId" | "
     >
   >;
 
-/** A team's sandbox by its own id or by the id of the workspace whose files it carries. */
+/** A team's sandbox by its own id or by the id, as the team knows it, of the workspace whose files it carries. */
 export async function findSandbox(db: Db, teamId: string, id: string): Promise<Sandbox | undefined> {
   const carries = db
     .select({ id: workspaces.id })
     .from(workspaces)
-    .where(and(eq(workspaces.id, id), eq(workspaces.teamId, teamId), eq(workspaces.sandboxId, sandboxes.id)));
+    .where(
+      and(
+        eq(workspaces.id, workspaceKey(teamId, id)),
+        eq(workspaces.teamId, teamId),
+        eq(workspaces.sandboxId, sandboxes.id),
+      ),
+    );
   const named = isId("sandbox", id) ? eq(sandboxes.id, id) : exists(carries);
   const [row] = await db
     .select()

@@ -50,8 +50,8 @@ export interface SessionHandle {
   guide(teamId: string, runId: string): Promise<Result<null>>;
   /** Stops everything and forgets the session. Safe to repeat. */
   destroy(teamId: string): Promise<Result<null>>;
-  /** Wakes the object so that it looks after runs that should have moved on. */
-  nudge(): Promise<void>;
+  /** Wakes the object so that it looks after runs that should have moved on; false when it knows of no session. */
+  nudge(): Promise<boolean>;
   /** Opens the event feed of `protocol/session-feed` as a WebSocket; answers 404 for a session the team has not. */
   openFeed(query: { teamId: string; after: number; runId: string | null }): Promise<Response>;
 }

@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, max } from "drizzle-orm";
 import type { Ctx, Db, Statement } from "#domain/context";
 import type { Run, Session } from "#domain/session/values";
 import { Fault } from "#kernel/fault";
@@ -39,12 +39,14 @@ export async function listSessionRows(ctx: Ctx, workspaceId: string, page: Offse
   return cutOffsetPage(rows, page);
 }
 
-/** Sessions with a run that is not over and was last heard of before `before`. */
+/** Sessions with runs that are not over, none of which was heard of since `before`: waiting ones report with the active. */
 export async function listStaleSessions(db: Db, before: number, limit: number): Promise<string[]> {
   const rows = await db
-    .selectDistinct({ id: runs.sessionId })
+    .select({ id: runs.sessionId })
     .from(runs)
-    .where(and(inArray(runs.status, ["queued", "running", "waiting_tool"]), lt(runs.publishedAt, before)))
+    .where(inArray(runs.status, ["queued", "running", "waiting_tool"]))
+    .groupBy(runs.sessionId)
+    .having(lt(max(runs.publishedAt), before))
     .limit(limit);
   return rows.map((row) => row.id);
 }

@@ -14,10 +14,12 @@ export type SendMessageInput = { sessionId: string } & Pick<
  */
 export async function sendMessage(ctx: Ctx, input: SendMessageInput): Promise<SendReceipt> {
   demand(ctx.actor, "session:write");
-  const { sessionId, whenBusy, idempotency } = input;
+  const { sessionId, whenBusy } = input;
   const content = callerContent(input.content);
   const metadata = callerMetadata(input.metadata);
   const { teamId, subject } = ctx.actor;
+  // Members of a team pick their keys without knowing of each other's.
+  const idempotency = input.idempotency && { ...input.idempotency, key: `${subject} ${input.idempotency.key}` };
   return withSession(ctx, sessionId, (session) =>
     session.send({ teamId, subject, content, metadata, whenBusy, idempotency }),
   );

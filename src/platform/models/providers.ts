@@ -57,8 +57,15 @@ function keyOf({ key }: ModelConfig, env: ModelEnv): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-/** Text without the model's key: some providers quote it when they refuse it. */
+/** A header shorter than this is no secret, and its value may be any word of a message. */
+const LEAST_SECRET_CHARS = 8;
+
+/** Text without the model's key and its headers' values: some providers quote them when they refuse them. */
 export function redact(text: string, config: ModelConfig, env: ModelEnv): string {
   const key = keyOf(config, env);
-  return key === undefined ? text : text.replaceAll(key, "[key]");
+  const values = Object.values(config.headers ?? {}).filter((value) => value.length >= LEAST_SECRET_CHARS);
+  return [...(key === undefined ? [] : [key]), ...values].reduce(
+    (left, secret) => left.replaceAll(secret, "[key]"),
+    text,
+  );
 }

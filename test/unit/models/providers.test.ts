@@ -202,4 +202,7 @@ test("a missing secret is named, and T10 a key that a provider quotes does not r
     message: "bad key [key]!",
     status: 401,
   });
+  const headers = { "x-gateway": "sk-secret" };
+  const behindGateway = { models: { main: { provider: "openai-compatible", model: "m", url, headers } } };
+  await expect(collect({ MODELS: JSON.stringify(behindGateway) })).rejects.toThrow("bad key [key]!");
 });
