@@ -1,5 +1,5 @@
-import { surfaceApp } from "#http/mount";
 import type { Surface } from "#http/surface";
+import { surfaceApp } from "#http/surface-app";
 
 type Json = Record<string, unknown>;
 

@@ -44,8 +44,13 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   /** Takes raw bytes instead of a JSON body; they are streamed and have no limit here. */
   octets: boolean;
   bodyLimitBytes: number;
-  /** True when an `Idempotency-Key` makes the operation repeatable (`http/idempotency`). */
+  /**
+   * True when the operation makes something: an `Idempotency-Key` makes it repeatable (`http/idempotency`), and what has
+   * begun is finished although the client goes away.
+   */
   creates: boolean;
+  /** True when `run` heeds an `Idempotency-Key` itself, in the transaction that stores its effect. */
+  honoursKey: boolean;
   returns: Returns<R>;
   /** Further statuses with the same schema. */
   also: readonly { status: number; description: string }[];
@@ -62,7 +67,7 @@ export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType
 };
 
 const nothing = z.object({});
-type Defaults = "params" | "query" | "body" | "octets" | "bodyLimitBytes" | "creates" | "also";
+type Defaults = "params" | "query" | "body" | "octets" | "bodyLimitBytes" | "creates" | "honoursKey" | "also";
 
 /**
  * Describes an endpoint. Router, OpenAPI document, permission table and contract tests all read the same value.
@@ -81,6 +86,7 @@ export function operation<
     octets: false,
     bodyLimitBytes: JSON_BODY_LIMIT_BYTES,
     creates: false,
+    honoursKey: false,
     also: [],
   };
   return { ...defaults, ...spec } as unknown as Operation;

@@ -4,8 +4,10 @@ import { z } from "zod";
 export const queryBoolean = (fallback: boolean) =>
   z.stringbool().default(fallback).meta({ type: "boolean", default: fallback });
 
+export const PageSize = z.coerce.number().int().min(1).max(200).default(50);
+
 /** The page parameters of lists whose cursor is a decimal offset. */
 export const OffsetQuery = z.object({
-  pageSize: z.coerce.number().int().min(1).max(200).default(50),
+  pageSize: PageSize,
   cursor: z.string().max(200).optional(),
 });

@@ -8,9 +8,6 @@ import { FAULTS, type FaultCode } from "#kernel/fault";
 type Request = NonNullable<RouteConfig["request"]>;
 type Content = NonNullable<Exclude<RouteConfig["responses"][string], { $ref: string }>["content"]>;
 
-/** Every authenticated operation may also answer these. */
-const COMMON_FAULTS: readonly FaultCode[] = ["invalid", "unauthenticated", "forbidden", "internal"];
-
 const BINARY = { type: "string", format: "binary" } as const;
 
 /** How a caller may say who it is, by the names of OpenAPI's security schemes. */
@@ -34,7 +31,7 @@ export function routeOf(surface: Surface, op: Operation): RouteConfig {
     ...(op.description && { description: op.description }),
     ...(op.permission !== null && { "x-permission": op.permission }),
     security: op.permission === null ? [] : schemes.map((name) => ({ [name]: [] })),
-    ...(op.creates && { parameters: [IDEMPOTENCY_PARAMETER] }),
+    ...((op.creates || op.honoursKey) && { parameters: [IDEMPOTENCY_PARAMETER] }),
     request: requestOf(op),
     responses: responsesOf(surface, op),
   });
@@ -72,10 +69,18 @@ function contentOf({ returns }: Operation): Content | undefined {
 
 /** What the operation may answer instead, in words, by the surface's statuses. */
 function failuresOf(surface: Surface, op: Operation): [status: number, description: string][] {
-  const codes = new Set(op.permission === null ? op.faults : [...COMMON_FAULTS, ...op.faults]);
-  const byStatus = Map.groupBy(codes, (code) => surface.fault(code, "").status);
+  const byStatus = Map.groupBy(new Set([...impliedFaults(op), ...op.faults]), (code) => surface.fault(code, "").status);
   return [...byStatus].map(([status, some]) => [status, some.map(words).join(", ")]);
 }
+
+/** What can go wrong before an operation's own work begins. */
+const impliedFaults = (op: Operation): FaultCode[] => [
+  ...(op.permission === null ? [] : (["invalid", "unauthenticated", "forbidden", "internal"] as const)),
+  ...(takesJson(op) ? (["invalid", "too_large", "unsupported_media_type"] as const) : []),
+  ...(op.octets ? (["unsupported_media_type"] as const) : []),
+  ...(op.creates ? (["idempotency_running"] as const) : []),
+  ...(op.creates || op.honoursKey ? (["idempotency_mismatch"] as const) : []),
+];
 
 const words = (code: FaultCode) => code.replaceAll("_", " ") + (FAULTS[code].retryable ? " (may be retried)" : "");
 const json = (schema: z.ZodType) => ({ [JSON_MEDIA]: { schema } });

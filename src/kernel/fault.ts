@@ -34,6 +34,7 @@ export const FAULTS = {
   model_not_found: { status: 404, retryable: false },
   runtime_not_found: { status: 404, retryable: false },
 
+  workspace_read_only: { status: 403, retryable: false },
   workspace_owner_mismatch: { status: 409, retryable: false },
   agent_target_invalid: { status: 409, retryable: false },
 

@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { decodeJwt, importJWK, type JWK, SignJWT } from "jose";
 import { expect, test } from "vitest";
 import { inviteHost } from "#domain/host/invite-host";
-import { type AppEnv, surfaceApp } from "#http/mount";
+import { type AppEnv, surfaceApp } from "#http/surface-app";
 import { signControlToken } from "#platform/sandbox/control-token";
 import { platformSurface } from "#surfaces/platform/index";
 import { actorOf, auditOf, ctxOf, eventually, newSandbox, newTeam, onlineHost, rowOf } from "#test/worker/control";

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import type { FileStat } from "#protocol/supervisor";
-import { onlineHost } from "#test/worker/control";
+import { eventually, onlineHost } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents, supervisorRefusal } from "#test/worker/fake-agent";
 import { countOf, request, type Tenant, tenant } from "#test/worker/harness";
 
@@ -153,6 +153,26 @@ test.for<[path: string, status: number, code: string]>([
   expect(await t.call("GET", `${base}/${path}`)).toMatchObject({ status, body: { error: { code } } });
 });
 
+test("a read-only workspace is read, and refuses every change of its files (contract section 17)", async () => {
+  files.set("/workspace/a", new Uint8Array(1));
+  await env.DB.prepare("UPDATE workspaces SET read_only = 1 WHERE team_id = ?").bind(t.teamId).run();
+  expect((await t.call("GET", `${base}/files/entries`)).body.items).toContainEqual(
+    expect.objectContaining({ path: "/workspace/a", readOnly: true }),
+  );
+  asked = [];
+  const octets = { "content-type": "application/octet-stream" };
+  for (const answer of [
+    await t.call("PUT", `${base}/files/content`, { path: "b", content: "x" }),
+    await t.call("PUT", `${base}/files/upload?path=b`, "x", octets),
+    await t.call("PATCH", `${base}/files/move`, { sourcePath: "a", targetPath: "b" }),
+    await t.call("POST", `${base}/directories`, { path: "d" }),
+    await t.call("DELETE", `${base}/files/entry?path=a`),
+  ]) {
+    expect(answer).toMatchObject({ status: 403, body: { error: { code: "workspace_read_only" } } });
+  }
+  expect(asked).toEqual([]);
+});
+
 test("a command answers with its exit code; one over its time is 504", async () => {
   const run = (body: object) => t.call("POST", `${base}/commands/foreground`, body);
   expect(await run({ command: "x" })).toMatchObject({
@@ -188,4 +208,30 @@ test("a workspace whose files could not be written does not exist, and the refus
   expect(await countOf("workspaces", "team_id = ?", t.teamId)).toBe(before);
   await env.DB.prepare("UPDATE hosts SET status = 'online' WHERE id = ?").bind(agent.hostId).run();
   expect((await create()).status).toBe(201);
+});
+
+test("a client that leaves while a workspace is made finds it under its key as soon as it is there (R6)", async () => {
+  let letGo = () => {};
+  agent.gate = new Promise((resolve) => {
+    letGo = resolve;
+  });
+  const body = { name: "n", runtime: "base", agentsMd: "x" };
+  const headers = { "idempotency-key": "k", "content-type": "application/json" };
+  const client = new AbortController();
+  const leaving = request("POST", "/api/v1/workspaces", {
+    ...{ body, headers: { "x-api-key": t.key, ...headers }, signal: client.signal },
+  });
+  await eventually(() => expect(agent.count("PUT")).toBe(1));
+  client.abort();
+  await expect(leaving).rejects.toThrow();
+  const create = () => t.call("POST", "/api/v1/workspaces", body, headers);
+  expect((await create()).status).toBe(409);
+  letGo();
+  const answer = await eventually(async () => {
+    const { status, headers } = await create();
+    expect(status).toBe(201);
+    return headers;
+  });
+  expect(answer.get("idempotent-replayed")).toBe("true");
+  expect(await countOf("workspaces", "team_id = ? AND name = 'n'", t.teamId)).toBe(1);
 });

@@ -35,6 +35,7 @@ const WORDS: Record<FaultCode, string> = {
   agent_not_found: "not_found",
   model_not_found: "not_found",
   runtime_not_found: "not_found",
+  workspace_read_only: "forbidden",
   workspace_owner_mismatch: "conflict",
   agent_target_invalid: "conflict",
   sandbox_not_running: "invalid_state",

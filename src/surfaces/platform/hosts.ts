@@ -87,7 +87,7 @@ export const hostOperations = [
     permission: null,
     body: RegisterHostBody,
     returns: { status: 201, schema: HostSessionResource },
-    faults: ["invalid", "unauthenticated"],
+    faults: ["unauthenticated"],
     run: async (ctx, { body }) => {
       const { cpu_cores: cpuCores, memory_mb: memoryMb, disk_gb: diskGb, ...rest } = body;
       return toHostSession(await registerHost(ctx, { ...rest, cpuCores, memoryMb, diskGb }));
@@ -102,7 +102,7 @@ export const hostOperations = [
     permission: null,
     body: RefreshHostTokenBody,
     returns: { status: 200, schema: HostSessionResource },
-    faults: ["invalid", "unauthenticated"],
+    faults: ["unauthenticated"],
     run: async (ctx, { body }) => toHostSession(await refreshHostToken(ctx, body.refresh_token)),
   }),
   operation({
@@ -115,7 +115,7 @@ export const hostOperations = [
     permission: "host:report",
     params: z.object({ id: z.string() }),
     returns: { status: 204, schema: Empty },
-    faults: ["unauthenticated", "forbidden", "host_not_found"],
+    faults: ["host_not_found"],
     run: async (ctx, { params, raw }) => {
       await heartbeat(ctx, params.id, raw.header("x-host-address"));
       return undefined;

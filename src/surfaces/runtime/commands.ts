@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { runCommand } from "#domain/sandbox/run-command";
 import { operation } from "#http/operation";
-import { SandboxParams } from "#surfaces/runtime/entries";
+import { UNREACHABLE, writing } from "#surfaces/runtime/entries";
 import { NonEmpty } from "#surfaces/runtime/values";
 
 const CommandResult = z
@@ -20,6 +20,7 @@ const CommandBody = z
 
 export const commandOperations = [
   operation({
+    ...writing,
     id: "runSandboxForegroundCommand",
     method: "post",
     path: "/api/v1/sandboxes/{sandboxId}/commands/foreground",
@@ -27,18 +28,9 @@ export const commandOperations = [
     summary: "Run a shell command and wait for its end",
     description:
       "Any exit code is an answer with status 200. A command over its `timeoutMs` is killed and answered 504.",
-    permission: "sandbox:write",
-    params: SandboxParams,
     body: CommandBody,
     returns: { status: 200, schema: CommandResult },
-    faults: [
-      "sandbox_not_found",
-      "sandbox_not_running",
-      "no_hosts_available",
-      "host_lost",
-      "timeout",
-      "directory_not_found",
-    ],
+    faults: [...UNREACHABLE, "timeout", "directory_not_found"],
     run: (ctx, { params, body, raw }) => runCommand(ctx, params.sandboxId, body, raw.signal),
   }),
 ];

@@ -1,18 +1,14 @@
 import mime from "mime";
 import { z } from "zod";
-import { type Ctx, demand } from "#domain/context";
+import type { Ctx } from "#domain/context";
 import type { SandboxLink } from "#domain/sandbox/ports";
-import { sandboxLinkOf } from "#domain/sandbox/sandbox-link-of";
+import { openFiles } from "#domain/workspace/open-files";
 import type { Workspace } from "#domain/workspace/repo";
 import { shownWorkspaceId } from "#domain/workspace/values";
-import { Fault } from "#kernel/fault";
 import { iso } from "#kernel/time";
 import type { FileStat } from "#protocol/supervisor";
 import { workspaceOfSandbox } from "#surfaces/runtime/sandboxes";
 import { Id, Timestamp } from "#surfaces/runtime/values";
-
-export const tag = "Files";
-export const SandboxParams = z.object({ sandboxId: Id });
 
 export const Entry = z
   .object({
@@ -43,18 +39,23 @@ export const wholeIso = (ms: number): string => iso(Math.trunc(ms));
 
 type Files = { workspace: Workspace; workspaceId: string; link: SandboxLink };
 
-/** The files of a sandbox to read; the permission is the verb's own gate. */
-export async function filesOf(ctx: Ctx, sandboxId: string): Promise<Files> {
-  demand(ctx.actor, "sandbox:read");
+/** The files of a sandbox, and the workspace they belong to. */
+async function filesOf(ctx: Ctx, sandboxId: string, to: "read" | "write"): Promise<Files> {
   const workspace = await workspaceOfSandbox(ctx, sandboxId);
-  const link = await sandboxLinkOf(ctx, workspace.sandboxId, "sandbox:read");
-  return { workspace, workspaceId: shownWorkspaceId(workspace.id), link };
+  return { workspace, workspaceId: shownWorkspaceId(workspace.id), link: await openFiles(ctx, workspace, to) };
 }
 
-/** The files of a sandbox to change; refuses a read-only workspace. */
-export async function writableFilesOf(ctx: Ctx, sandboxId: string): Promise<Files> {
-  demand(ctx.actor, "sandbox:write");
-  const files = await filesOf(ctx, sandboxId);
-  if (files.workspace.readOnly) throw new Fault("forbidden", "the workspace is read-only");
-  return files;
-}
+export const filesToRead = (ctx: Ctx, sandboxId: string): Promise<Files> => filesOf(ctx, sandboxId, "read");
+export const filesToWrite = (ctx: Ctx, sandboxId: string): Promise<Files> => filesOf(ctx, sandboxId, "write");
+
+/** What operations on files have in common. */
+const common = { tag: "Files", params: z.object({ sandboxId: Id }) } as const;
+export const reading = { ...common, permission: "sandbox:read" } as const;
+export const writing = { ...common, permission: "sandbox:write" } as const;
+
+/** Why a sandbox may not answer. */
+export const UNREACHABLE = ["sandbox_not_found", "sandbox_not_running", "no_hosts_available", "host_lost"] as const;
+const BAD_PATH = ["invalid_path", "path_not_allowed"] as const;
+/** How reading and how changing files can always fail. */
+export const READ_FAULTS = [...UNREACHABLE, ...BAD_PATH] as const;
+export const WRITE_FAULTS = [...READ_FAULTS, "workspace_read_only"] as const;

@@ -41,6 +41,7 @@ const WORDS: Record<FaultCode, string> = {
   agent_not_found: "agent_not_found",
   model_not_found: "model_not_found",
   runtime_not_found: "runtime_not_found",
+  workspace_read_only: "workspace_read_only",
   workspace_owner_mismatch: "workspace_owner_mismatch",
   agent_target_invalid: "invalid_session_agent_target",
   sandbox_not_running: "sandbox_not_running",

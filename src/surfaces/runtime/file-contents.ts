@@ -4,13 +4,15 @@ import { queryBoolean } from "#http/query";
 import { Fault } from "#kernel/fault";
 import {
   Entry,
-  filesOf,
+  filesToRead,
+  filesToWrite,
   mimeTypeOf,
-  SandboxParams,
-  tag,
+  READ_FAULTS,
+  reading,
   toEntry,
+  WRITE_FAULTS,
   wholeIso,
-  writableFilesOf,
+  writing,
 } from "#surfaces/runtime/entries";
 import { Id, NonEmpty, Timestamp } from "#surfaces/runtime/values";
 
@@ -43,11 +45,7 @@ const PutContentBody = z
   .meta({ id: "PutWorkspaceFileRequest" });
 
 const base = "/api/v1/sandboxes/{sandboxId}/files";
-const reading = { permission: "sandbox:read", params: SandboxParams, tag } as const;
-const writing = { permission: "sandbox:write", params: SandboxParams, tag } as const;
-const unreachable = ["sandbox_not_found", "sandbox_not_running", "no_hosts_available", "host_lost"] as const;
-const badPath = ["invalid_path", "path_not_allowed"] as const;
-const badWrite = [...badPath, "entry_exists", "entry_conflict", "precondition_failed", "disk_full"] as const;
+const CONTENT_FAULTS = [...WRITE_FAULTS, "entry_exists", "entry_conflict", "precondition_failed", "disk_full"] as const;
 
 export const fileContentOperations = [
   operation({
@@ -62,9 +60,9 @@ export const fileContentOperations = [
       maxBytes: z.coerce.number().int().min(1).optional(),
     }),
     returns: { status: 200, schema: FileContent },
-    faults: [...unreachable, ...badPath, "file_not_found"],
+    faults: [...READ_FAULTS, "file_not_found"],
     run: async (ctx, { params, query }) => {
-      const { workspace, workspaceId, link } = await filesOf(ctx, params.sandboxId);
+      const { workspace, workspaceId, link } = await filesToRead(ctx, params.sandboxId);
       const limit = Math.min(query.maxBytes ?? MAX_INLINE_BYTES, MAX_INLINE_BYTES);
       const { stat, body } = await link.read(query.path, limit);
       const bytes = new Uint8Array(await new Response(body).arrayBuffer());
@@ -90,9 +88,9 @@ export const fileContentOperations = [
     summary: "Write a file from text or base64; missing parents are made",
     body: PutContentBody,
     returns: { status: 200, schema: Entry },
-    faults: [...unreachable, ...badWrite, "too_large"],
+    faults: CONTENT_FAULTS,
     run: async (ctx, { params, body }) => {
-      const { workspace, link } = await writableFilesOf(ctx, params.sandboxId);
+      const { workspace, link } = await filesToWrite(ctx, params.sandboxId);
       const content = body.encoding === "utf8" ? body.content : fromBase64(body.content);
       const { overwrite, ifMatch } = body;
       return toEntry(await link.write(body.path, content, { overwrite, ifMatch }), workspace);
@@ -112,9 +110,9 @@ export const fileContentOperations = [
       mtimeMs: z.coerce.number().min(0).meta({ type: "number", minimum: 0 }).optional(),
     }),
     returns: { status: 200, schema: Entry },
-    faults: [...unreachable, ...badWrite, "unsupported_media_type"],
+    faults: CONTENT_FAULTS,
     run: async (ctx, { params, query, raw }) => {
-      const { workspace, link } = await writableFilesOf(ctx, params.sandboxId);
+      const { workspace, link } = await filesToWrite(ctx, params.sandboxId);
       const { path, ...options } = query;
       return toEntry(await link.write(path, raw.stream(), options), workspace);
     },
@@ -127,9 +125,9 @@ export const fileContentOperations = [
     summary: "Read a file as raw bytes",
     query: z.object({ path: NonEmpty }),
     returns: { status: 200, schema: RawAnswer, media: OCTETS },
-    faults: [...unreachable, ...badPath, "file_not_found"],
+    faults: [...READ_FAULTS, "file_not_found"],
     run: async (ctx, { params, query }) => {
-      const { link } = await filesOf(ctx, params.sandboxId);
+      const { link } = await filesToRead(ctx, params.sandboxId);
       const { stat, body } = await link.read(query.path);
       const headers = {
         "content-type": OCTETS,

@@ -3,7 +3,16 @@ import { operation } from "#http/operation";
 import { OffsetQuery, queryBoolean } from "#http/query";
 import { offsetPage } from "#kernel/page";
 import { FILE_SORTS, WORKSPACE_ROOT } from "#protocol/supervisor";
-import { Entry, filesOf, SandboxParams, tag, toEntry, writableFilesOf } from "#surfaces/runtime/entries";
+import {
+  Entry,
+  filesToRead,
+  filesToWrite,
+  READ_FAULTS,
+  reading,
+  toEntry,
+  WRITE_FAULTS,
+  writing,
+} from "#surfaces/runtime/entries";
 import { Id, NonEmpty } from "#surfaces/runtime/values";
 
 const EntryPage = z
@@ -29,10 +38,6 @@ const MoveBody = z
   .meta({ id: "MoveWorkspaceEntryRequest" });
 
 const base = "/api/v1/sandboxes/{sandboxId}";
-const reading = { permission: "sandbox:read", params: SandboxParams, tag } as const;
-const writing = { permission: "sandbox:write", params: SandboxParams, tag } as const;
-const unreachable = ["sandbox_not_found", "sandbox_not_running", "no_hosts_available", "host_lost"] as const;
-const badPath = ["invalid_path", "path_not_allowed"] as const;
 
 /** Directories and the entries in them; contents are in `file-contents`. */
 export const fileOperations = [
@@ -48,9 +53,9 @@ export const fileOperations = [
       sortOrder: z.enum(["asc", "desc"]).default("asc"),
     }),
     returns: { status: 200, schema: EntryPage },
-    faults: [...unreachable, ...badPath, "directory_not_found"],
+    faults: [...READ_FAULTS, "directory_not_found"],
     run: async (ctx, { params, query }) => {
-      const { workspace, workspaceId, link } = await filesOf(ctx, params.sandboxId);
+      const { workspace, workspaceId, link } = await filesToRead(ctx, params.sandboxId);
       const { pageSize: limit, offset } = offsetPage(query.pageSize, query.cursor);
       const path = query.path === "" ? WORKSPACE_ROOT : query.path;
       const { entries, total } = await link.list(path, { sortBy: query.sortBy, order: query.sortOrder, offset, limit });
@@ -70,9 +75,9 @@ export const fileOperations = [
     summary: "Show kind, size and times of an entry",
     query: z.object({ path: NonEmpty }),
     returns: { status: 200, schema: FileStatResource },
-    faults: [...unreachable, ...badPath, "entry_not_found"],
+    faults: [...READ_FAULTS, "entry_not_found"],
     run: async (ctx, { params, query }) => {
-      const { link } = await filesOf(ctx, params.sandboxId);
+      const { link } = await filesToRead(ctx, params.sandboxId);
       const { kind, ...stat } = await link.stat(query.path);
       return { ...stat, kind: kind === "directory" ? ("directory" as const) : ("file" as const) };
     },
@@ -85,9 +90,9 @@ export const fileOperations = [
     summary: "Delete a file or a directory",
     query: z.object({ path: NonEmpty, recursive: queryBoolean(false) }),
     returns: { status: 200, schema: DeleteResult },
-    faults: [...unreachable, ...badPath, "entry_not_found", "directory_not_empty", "root_mutation"],
+    faults: [...WRITE_FAULTS, "entry_not_found", "directory_not_empty", "root_mutation"],
     run: async (ctx, { params, query }) => {
-      const { workspaceId, link } = await writableFilesOf(ctx, params.sandboxId);
+      const { workspaceId, link } = await filesToWrite(ctx, params.sandboxId);
       const { kind } = await link.remove(query.path, query.recursive);
       return { workspaceId, path: query.path, type: kind, deleted: true };
     },
@@ -100,9 +105,9 @@ export const fileOperations = [
     summary: "Move or rename an entry; missing parents of the target are made",
     body: MoveBody,
     returns: { status: 200, schema: Entry },
-    faults: [...unreachable, ...badPath, "entry_not_found", "entry_exists", "root_mutation"],
+    faults: [...WRITE_FAULTS, "entry_not_found", "entry_exists", "root_mutation"],
     run: async (ctx, { params, body }) => {
-      const { workspace, link } = await writableFilesOf(ctx, params.sandboxId);
+      const { workspace, link } = await filesToWrite(ctx, params.sandboxId);
       return toEntry(await link.move(body.sourcePath, body.targetPath, body.overwrite), workspace);
     },
   }),
@@ -115,9 +120,9 @@ export const fileOperations = [
     body: DirectoryBody,
     creates: true,
     returns: { status: 201, schema: Entry },
-    faults: [...unreachable, ...badPath, "entry_conflict", "directory_not_found"],
+    faults: [...WRITE_FAULTS, "entry_conflict", "directory_not_found"],
     run: async (ctx, { params, body }) => {
-      const { workspace, link } = await writableFilesOf(ctx, params.sandboxId);
+      const { workspace, link } = await filesToWrite(ctx, params.sandboxId);
       return toEntry(await link.mkdir(body.path, body.createParents), workspace);
     },
   }),

@@ -6,6 +6,7 @@ import { sendMessage } from "#domain/session/send-message";
 import { BUSY_BEHAVIORS, type Message, type MessageContent } from "#domain/session/values";
 import { fingerprintOf, idempotencyKeyOf } from "#http/idempotency";
 import { operation } from "#http/operation";
+import { PageSize } from "#http/query";
 import { Fault } from "#kernel/fault";
 import type { JsonObject as Json } from "#kernel/json";
 import { decodeCursor, encodeCursor } from "#kernel/page";
@@ -95,13 +96,13 @@ export const messageOperations = [
     path: "/api/v1/sessions/{sessionId}/messages",
     tag,
     summary: "Send a message, which starts a run or waits for its turn",
-    description: "With an `Idempotency-Key` header a repeat of the same request answers with the same message and run.",
     permission: "session:write",
     params,
     body: CreateMessageBody,
     bodyLimitBytes: MESSAGE_BODY_LIMIT_BYTES,
+    honoursKey: true,
     returns: { status: 202, schema: Accepted },
-    faults: ["session_not_found", "queue_full", "idempotency_mismatch", "too_large"],
+    faults: ["session_not_found", "queue_full"],
     run: async (ctx, { params, body, raw }) => {
       const key = idempotencyKeyOf(raw.header("idempotency-key"));
       const { queuedPosition, createdAt, ...receipt } = await sendMessage(ctx, {
@@ -128,7 +129,7 @@ export const messageOperations = [
     permission: "session:read",
     params,
     query: z.object({
-      pageSize: z.coerce.number().int().min(1).max(200).default(50),
+      pageSize: PageSize,
       cursor: z.string().max(500).optional(),
       direction: z.enum(["forward", "backward"]).default("forward"),
     }),

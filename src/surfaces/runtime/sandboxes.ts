@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Ctx } from "#domain/context";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
-import { createWorkspace } from "#domain/workspace/create-workspace";
+import { ensureWorkspace } from "#domain/workspace/ensure-workspace";
 import { getWorkspace } from "#domain/workspace/get-workspace";
 import type { Workspace } from "#domain/workspace/repo";
 import { shownWorkspaceId } from "#domain/workspace/values";
@@ -71,33 +71,6 @@ export async function workspaceOfSandbox(ctx: Ctx, sandboxId: string): Promise<W
   throw new Fault("sandbox_not_found", "no such sandbox");
 }
 
-async function ensure(ctx: Ctx, body: z.output<typeof EnsureSandboxBody>) {
-  const { workspaceId, name, runtime, ...rest } = body;
-  const known = workspaceId === undefined ? undefined : await existing(ctx, workspaceId, name, runtime);
-  if (known) {
-    if (body.ownerId !== undefined && body.ownerId !== known.ownerId) {
-      throw new Fault("workspace_owner_mismatch", "the workspace has another owner");
-    }
-    return { workspace: known, created: false };
-  }
-  if (name === undefined || runtime === undefined) {
-    throw body.rootPath === undefined
-      ? new Fault("invalid", "workspaceId, or name and runtime, are required")
-      : new Fault("not_supported", "directories of this server cannot be imported");
-  }
-  return createWorkspace(ctx, { ...rest, id: workspaceId, name, runtime });
-}
-
-async function existing(ctx: Ctx, workspaceId: string, name?: string, runtime?: string) {
-  try {
-    return await getWorkspace(ctx, workspaceId);
-  } catch (error) {
-    const mayCreate = name !== undefined && runtime !== undefined;
-    if (mayCreate && error instanceof Fault && error.code === "workspace_not_found") return undefined;
-    throw error;
-  }
-}
-
 const tag = "Sandboxes";
 
 export const sandboxOperations = [
@@ -121,7 +94,8 @@ export const sandboxOperations = [
       "not_supported",
     ],
     run: async (ctx, { body, outcome }) => {
-      const { workspace, created } = await ensure(ctx, body);
+      const { workspaceId: id, ...rest } = body;
+      const { workspace, created } = await ensureWorkspace(ctx, { ...rest, id });
       if (created) outcome.status = 201;
       return toResource(workspace);
     },

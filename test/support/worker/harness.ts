@@ -17,14 +17,15 @@ type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 export async function request(
   method: string,
   path: string,
-  options: { body?: unknown; headers?: Record<string, string>; origin?: string } = {},
+  options: { body?: unknown; headers?: Record<string, string>; origin?: string; signal?: AbortSignal } = {},
 ): Promise<Response> {
-  const { body, headers = {}, origin = ORIGIN } = options;
+  const { body, headers = {}, origin = ORIGIN, signal } = options;
   const raw = typeof body === "string" || body instanceof ReadableStream || body instanceof Uint8Array;
   return exports.default.fetch(
     new Request(`${origin}${path}`, {
       method,
       headers: { ...(body !== undefined && !raw && { "content-type": "application/json" }), ...headers },
+      ...(signal && { signal }),
       ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
     }),
   );

@@ -105,15 +105,20 @@ function refuseInvalid(result: { target: string; success: boolean; error?: z.Zod
 }
 
 async function serve(c: AppContext, op: Operation): Promise<Response> {
-  const { ctx } = c.var;
   const input = inputOf(c, op);
-  const key = op.creates ? idempotencyKeyOf(c.req.header("idempotency-key")) : null;
+  if (!op.creates) return toResponse(await run(op, c.var.ctx, input));
+  const creating = create(c, op, input);
+  // A client that goes away must leave neither half a thing nor a key that waits for its answer.
+  c.executionCtx.waitUntil(creating.catch(() => {}));
+  return creating;
+}
+
+async function create(c: AppContext, op: Operation, input: Input): Promise<Response> {
+  const { ctx } = c.var;
+  const key = idempotencyKeyOf(c.req.header("idempotency-key"));
   if (key === null) return toResponse(await run(op, ctx, input));
   const request = { key, scope: `${c.req.method} ${c.req.path}`, body: [input.query, input.body] };
-  const answering = once(ctx, request, (seeded) => run(op, seeded, input));
-  // A client that goes away must not leave its key without an answer.
-  c.executionCtx.waitUntil(answering.catch(() => {}));
-  const answer = await answering;
+  const answer = await once(ctx, request, (seeded) => run(op, seeded, input));
   const response = toResponse(answer);
   if (answer.replayed) response.headers.set("idempotent-replayed", "true");
   return response;
