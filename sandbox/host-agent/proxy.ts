@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders } from "node:http2";
 import { pipeline } from "node:stream/promises";
+import { LIMIT_HEADER } from "#protocol/supervisor-values";
 import { Failure } from "./failure.ts";
 import type { RunningSandbox } from "./sandbox.ts";
 
@@ -12,7 +13,8 @@ const FILE_STAT = /^[\x21-\x7e]{1,16384}$/;
 /**
  * Passes one request to the supervisor and its answer back, both streamed. A caller that leaves resets the stream,
  * which kills its command. Of the answer's headers only what the protocol names is kept, and never a length: bytes
- * beyond it would be read as the next answer on the caller's connection.
+ * beyond it would be read as the next answer on the caller's connection. A command's answer begins when it has ended, so
+ * its headers can say which limit it ran into.
  */
 export async function proxy(
   sandbox: RunningSandbox,
@@ -23,6 +25,7 @@ export async function proxy(
   const method = request.method ?? "";
   if (!METHODS.has(method)) throw new Failure("invalid", "no such operation");
   const bodiless = BODILESS.has(method);
+  const limitReached = method === "POST" && path === "/v1/exec" ? sandbox.watchLimits() : () => undefined;
   const stream = open();
   stream.on("error", () => {});
   response.once("close", () => {
@@ -31,7 +34,12 @@ export async function proxy(
   if (!bodiless) request.pipe(stream);
   const headers = await responseOf(stream);
   if (response.destroyed) return;
-  response.writeHead(statusOf(headers), { ...kept(headers), ...(!request.complete && { connection: "close" }) });
+  const limit = limitReached();
+  response.writeHead(statusOf(headers), {
+    ...kept(headers),
+    ...(limit && { [LIMIT_HEADER]: limit }),
+    ...(!request.complete && { connection: "close" }),
+  });
   try {
     await pipeline(stream, response);
   } catch {

@@ -1,4 +1,5 @@
 import type { SandboxLimits } from "#protocol/host-agent";
+import { EXEC_LIMITS, type ExecLimit } from "#protocol/supervisor-values";
 import { Connection } from "./connection.ts";
 import type { Backend, Started } from "./isolation/backend.ts";
 
@@ -18,6 +19,15 @@ export class RunningSandbox {
     this.exited = started.exited;
     this.generation = generation;
     this.bootMs = bootMs;
+  }
+
+  /** Begins to watch the sandbox's limits; the function tells which one it has run into since. */
+  watchLimits(): () => ExecLimit | undefined {
+    const before = this.#started.refused();
+    return () => {
+      const now = this.#started.refused();
+      return EXEC_LIMITS.find((limit) => now[limit] > before[limit]);
+    };
   }
 
   /** Answers when nothing of the sandbox runs any more. */

@@ -1,5 +1,10 @@
 import { z } from "zod";
-import { DEFAULT_OUTPUT_LIMIT, SUPERVISOR_ERRORS, type SupervisorErrorCode } from "#protocol/supervisor-values";
+import {
+  DEFAULT_OUTPUT_LIMIT,
+  EXEC_LIMITS,
+  SUPERVISOR_ERRORS,
+  type SupervisorErrorCode,
+} from "#protocol/supervisor-values";
 
 /**
  * Version 1 of the HTTP interface of the supervisor, the one program inside every sandbox. On a host it is spoken as
@@ -43,7 +48,10 @@ export const ExecRequest = z.object({
 });
 export type ExecRequest = z.infer<typeof ExecRequest>;
 
-/** `exitCode` is 128 + signal number when a signal ended the process. `encoding` holds for both streams. */
+/**
+ * `exitCode` is 128 + signal number when a signal ended the process. `encoding` holds for both streams. `limit` is the
+ * limit that the sandbox ran into meanwhile, where its host can tell.
+ */
 export const ExecResult = z.object({
   stdout: z.string(),
   stderr: z.string(),
@@ -53,6 +61,7 @@ export const ExecResult = z.object({
   timedOut: z.boolean(),
   truncated: z.boolean(),
   durationMs: z.number(),
+  limit: z.enum(EXEC_LIMITS).optional(),
 });
 export type ExecResult = z.infer<typeof ExecResult>;
 

@@ -55,8 +55,10 @@ describe.each([
 
   test("H4: the number of processes is limited, and only this sandbox feels it", async () => {
     const bomb = "i=0; while [ $i -lt 100 ]; do sleep 5 & i=$((i+1)); done; echo survived";
-    const result = await one.exec(bomb, { timeoutMs: 8000 });
-    expect(`${result.stderr}${result.stdout}`).toMatch(/fork|resource/i);
+    const request = { execId: "bomb", command: bomb, timeoutMs: 8000 };
+    const answer = await one.call("POST", "/exec", JSON.stringify(request));
+    expect(answer.headers.get("x-exec-limit")).toBe(enforces("processes") ? "processes" : null);
+    expect(await answer.text()).toMatch(/fork|resource/i);
     expect((await other.exec("echo fine")).stdout).toBe("fine\n");
   });
 
@@ -74,9 +76,10 @@ describe.each([
       return;
     }
     const eat = "const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1));";
-    expect(await other.exec(["/opt/longshore/node", "-e", eat], { timeoutMs: 20_000 })).toMatchObject({
-      ...{ exitCode: 137, timedOut: false },
-    });
+    const command = ["/opt/longshore/node", "-e", eat];
+    const answer = await other.call("POST", "/exec", JSON.stringify({ execId: "eat", command, timeoutMs: 20_000 }));
+    expect(answer.headers.get("x-exec-limit")).toBe("memory");
+    expect(await answer.json()).toMatchObject({ exitCode: 137, timedOut: false });
     expect((await other.exec("echo alive")).stdout).toBe("alive\n");
   });
 

@@ -38,6 +38,11 @@ const TIMERS = ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] as
 const exec = { execId: "run_1/1", command: "echo hi" };
 const never = () => new Promise<Response>(() => {});
 
+test("H4: a command's result names the limit that its host saw it run into", async () => {
+  agent.inside = () => Response.json(RESULT, { headers: { "x-exec-limit": "memory" } });
+  expect(await link.exec(exec)).toEqual({ ...RESULT, limit: "memory" });
+});
+
 test("the first command starts the sandbox; later ones are one request each, with a token that only allows use", async () => {
   expect(await link.exec(exec)).toEqual(RESULT);
   expect(await link.exec(exec)).toEqual(RESULT);

@@ -1,12 +1,22 @@
 import type { ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
 import type { SandboxLimits } from "#protocol/host-agent";
+import type { ExecLimit } from "#protocol/supervisor-values";
 
 /** What a start needs: `slot` is a small number that no other sandbox of this agent has. */
 export type StartInput = { id: string; slot: number; workspace: string; limits: SandboxLimits };
 
+/** How often a sandbox was refused more of something, since its start. */
+export type Refused = Record<ExecLimit, number>;
+
 /** A started supervisor. `stop` answers when nothing of the sandbox runs any more; it is safe to repeat. */
-export type Started = { child: ChildProcess; socket: Duplex; exited: Promise<string>; stop: () => Promise<void> };
+export type Started = {
+  child: ChildProcess;
+  socket: Duplex;
+  exited: Promise<string>;
+  refused: () => Refused;
+  stop: () => Promise<void>;
+};
 
 /** One way to run a supervisor. */
 export interface Backend {

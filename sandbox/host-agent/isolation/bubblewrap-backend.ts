@@ -69,7 +69,7 @@ export class BubblewrapBackend implements Backend {
       await stop();
       throw error;
     }
-    return { child, socket, exited, stop };
+    return { child, socket, exited, refused: () => group.refused(), stop };
   }
 
   async reap(): Promise<void> {
@@ -83,7 +83,8 @@ export class BubblewrapBackend implements Backend {
 
   #spawn(slot: number, limits: SandboxLimits): ChildProcess {
     const user = this.#firstUser + slot;
-    return spawn(this.#bubblewrap, ["--args", String(DESCRIPTORS.args), "--", ...supervisorCommand(limits)], {
+    const command = supervisorCommand(limits, { pidsInGroup: this.#cgroups.limits("pids") });
+    return spawn(this.#bubblewrap, ["--args", String(DESCRIPTORS.args), "--", ...command], {
       cwd: "/",
       // An empty environment hides the agent's from /proc/1/environ inside.
       env: {},

@@ -13,6 +13,8 @@ const SMALL_TMPFS_BYTES = 16 * 1024 * 1024;
 const TMP_BYTES = 64 * 1024 * 1024;
 const OPEN_FILES = 1024;
 const HEAP_MB = 64;
+/** Where a control group counts processes too it comes first, since it tells when it has refused one. */
+const SPARE_PROCESSES = 8;
 
 /** What goes through the arguments descriptor, so that no path of the host shows in a command line. */
 export function bubblewrapArguments(input: { workspace: string; runtime: string; disableUserns: boolean }): string[] {
@@ -39,9 +41,10 @@ export function bubblewrapArguments(input: { workspace: string; runtime: string;
  * The first program inside: the limits that every process inherits, then the supervisor. They are set inside the user
  * namespace, where the number of processes is counted for this sandbox alone.
  */
-export function supervisorCommand(limits: SandboxLimits): string[] {
+export function supervisorCommand(limits: SandboxLimits, { pidsInGroup }: { pidsInGroup: boolean }): string[] {
+  const processes = pidsInGroup ? limits.pids + SPARE_PROCESSES : limits.pids;
   return [
-    ...["/usr/bin/prlimit", "--core=0", `--nofile=${OPEN_FILES}`, `--nproc=${limits.pids}`],
+    ...["/usr/bin/prlimit", "--core=0", `--nofile=${OPEN_FILES}`, `--nproc=${processes}`],
     `--fsize=${limits.diskMb * 1024 * 1024}`,
     ...[`${RUNTIME_FOLDER}/node`, `--max-old-space-size=${HEAP_MB}`, `${RUNTIME_FOLDER}/supervisor.mjs`],
     ...[String(DESCRIPTORS.supervisor), WORKSPACE_ROOT],

@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND } from "#kernel/time";
 import type { SandboxLimits } from "#protocol/host-agent";
+import type { Refused } from "./backend.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 const FOLDER = "longshore";
 const REMOVE_DEADLINE_MS = 5 * SECOND;
 const POLL_MS = 20;
 const CPU_PERIOD_US = 100_000;
+
+const KILLED = /^oom_kill (\d+)/m;
 
 const RESOURCES = ["memory", "pids", "cpu"] as const;
 type Resource = (typeof RESOURCES)[number];
@@ -39,8 +42,12 @@ export class Cgroups {
 
   /** Limits that no group enforces, in words. */
   get unenforced(): string[] {
-    const enforced = this.#controllers.flatMap(({ resources }) => resources);
-    return RESOURCES.filter((resource) => !enforced.includes(resource)).map((resource) => IN_WORDS[resource]);
+    return RESOURCES.filter((resource) => !this.limits(resource)).map((resource) => IN_WORDS[resource]);
+  }
+
+  /** Whether a group can limit this here. */
+  limits(resource: Resource): boolean {
+    return this.#controllers.some(({ resources }) => resources.includes(resource));
   }
 
   /** Makes the groups of a sandbox and sets its limits. */
@@ -86,6 +93,16 @@ export class SandboxGroup {
   pids(): number[] {
     const lines = this.#directories.flatMap((directory) => readOrEmpty(join(directory, "cgroup.procs")).split("\n"));
     return [...new Set(lines.filter(Boolean).map(Number))];
+  }
+
+  /** How often the kernel killed a process for its memory, and how often it refused to start another one. */
+  refused(): Refused {
+    const count = (file: string, pattern: RegExp) =>
+      this.#directories.reduce((sum, at) => sum + Number(pattern.exec(readOrEmpty(join(at, file)))?.[1] ?? 0), 0);
+    return {
+      memory: count("memory.oom_control", KILLED) + count("memory.events", KILLED),
+      processes: count("pids.events", /^max (\d+)/m),
+    };
   }
 
   /** Waits until the group is empty, killing what is left in it, and removes it. */

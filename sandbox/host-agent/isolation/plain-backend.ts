@@ -38,7 +38,7 @@ export class PlainBackend implements Backend {
       socket.destroy();
       await endWithin(child, exited, () => []);
     };
-    return { child, socket, exited, stop };
+    return { child, socket, exited, refused: () => ({ memory: 0, processes: 0 }), stop };
   }
 
   async reap(): Promise<void> {

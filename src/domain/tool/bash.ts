@@ -59,5 +59,8 @@ function formatExec(result: ExecResult): string {
   return [cut, note, exitLine(result)].filter(Boolean).join("\n");
 }
 
-const exitLine = ({ exitCode, signal }: ExecResult): string =>
-  signal ? `[exit code ${exitCode}, ended by ${signal}]` : `[exit code ${exitCode}]`;
+function exitLine({ exitCode, signal, limit }: ExecResult): string {
+  const how = signal ? `, ended by ${signal}` : "";
+  const why = limit ? `, the sandbox reached its limit of ${limit}` : "";
+  return `[exit code ${exitCode}${how}${why}]`;
+}

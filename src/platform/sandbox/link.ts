@@ -4,7 +4,15 @@ import { SECOND } from "#kernel/time";
 import { type AgentCall, callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import type { RouteCache } from "#platform/sandbox/route-cache";
 import { watchExec } from "#platform/sandbox/watch-exec";
-import { ExecResult, FileList, FileStat, GlobResult, RemovedEntry } from "#protocol/supervisor";
+import {
+  EXEC_LIMITS,
+  ExecResult,
+  FileList,
+  FileStat,
+  GlobResult,
+  LIMIT_HEADER,
+  RemovedEntry,
+} from "#protocol/supervisor";
 
 /** What an answer may take beyond the time a command was given. */
 const EXEC_GRACE_MS = 10 * SECOND;
@@ -45,7 +53,8 @@ export class HostLink implements SandboxLink {
         signal: signal ? AbortSignal.any([signal, watch.signal]) : watch.signal,
         onRoute: watch.start,
       });
-      return await readAnswer(response, ExecResult);
+      const limit = EXEC_LIMITS.find((name) => name === response.headers.get(LIMIT_HEADER));
+      return { ...(await readAnswer(response, ExecResult)), ...(limit && { limit }) };
     } catch (error) {
       if (!signal?.aborted) throw error;
       await this.kill(request.execId);

@@ -52,6 +52,12 @@ test("Bash answers with both streams and the exit code, under the call's key", a
   expect(commands[0]).toMatchObject({ execId: "run:call", command: "make", timeoutMs: 120_000 });
 });
 
+test("H4: Bash says which limit of the sandbox a command ran into", async () => {
+  const { run } = world({}, () => ({ exitCode: 137, signal: "SIGKILL", limit: "memory" }));
+  const line = "[exit code 137, ended by SIGKILL, the sandbox reached its limit of memory]";
+  expect(await run("Bash", { command: "make" })).toBe(line);
+});
+
 test.for([
   [undefined, null, 120_000],
   [5_000, null, 5_000],
