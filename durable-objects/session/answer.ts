@@ -4,13 +4,22 @@ import type { JsonObject } from "#kernel/json";
 import type { Log } from "#kernel/log";
 import type { EventLog } from "#objects/session/event-log";
 import type { MessageStore } from "#objects/session/messages";
+import { systemMessages } from "#objects/session/prompts";
 import type { StoredStep } from "#objects/session/steps";
 import type { Cache, SessionStore } from "#objects/session/store";
 
 /** Shortest time between two stored pieces of a streamed text. */
 const PIECE_MS = 50;
 
-type Open = { runId: string; messageId: string; metadata: JsonObject; text: string; stored: number; inserted: boolean };
+type Open = {
+  runId: string;
+  messageId: string;
+  metadata: JsonObject;
+  system: string | undefined;
+  text: string;
+  stored: number;
+  inserted: boolean;
+};
 
 /** Metadata the engine gives to messages that a model call writes. */
 export const callMetadata = (run: Run, step: { id: string; seq: number }): JsonObject => ({
@@ -29,6 +38,8 @@ export class LiveAnswer implements Cache {
   readonly #log: Log;
   #open: Open | null = null;
   #lastPieceAt = 0;
+  /** System prompt that readers were told last; they are told again when it changes. */
+  #toldSystem: string | undefined;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(store: SessionStore, messages: MessageStore, events: EventLog, log: Log) {
@@ -41,11 +52,12 @@ export class LiveAnswer implements Cache {
 
   /** A failed transaction may have undone a piece: what is stored is then the whole truth. */
   reload(): void {
+    this.#toldSystem = undefined;
     this.#forget();
   }
 
   /** Begins the message of a model call; of a call that is repeated, readers are told to drop what they saw. */
-  begin(run: Run, step: StoredStep, now: number): void {
+  begin(run: Run, step: StoredStep, system: string | undefined, now: number): void {
     const { messageId } = step;
     if (!messageId) return;
     this.#forget();
@@ -54,7 +66,7 @@ export class LiveAnswer implements Cache {
     if (inserted && this.#events.streamedText(run.id, messageId) !== "") {
       this.#events.append(messageReset(run.id, messageId, metadata), now);
     }
-    this.#open = { runId: run.id, messageId, metadata, text: "", stored: 0, inserted };
+    this.#open = { runId: run.id, messageId, metadata, system, text: "", stored: 0, inserted };
   }
 
   add(text: string, now: number): void {
@@ -74,13 +86,15 @@ export class LiveAnswer implements Cache {
     if (!open || open.text.length === open.stored) return;
     const piece = open.text.slice(open.stored);
     this.#store.transaction(() => {
-      const { runId, messageId, metadata } = open;
+      const { runId, messageId, metadata, system } = open;
       if (!open.inserted) {
         const message = { runId, role: "assistant", origin: "engine", mode: null, content: piece, metadata } as const;
         this.#messages.insert(message, now, { id: messageId });
       }
-      this.#events.append(messageDelta(runId, messageId, piece, metadata), now);
+      const news = system && system !== this.#toldSystem ? systemMessages(system) : {};
+      this.#events.append(messageDelta(runId, messageId, piece, { ...metadata, ...news }), now);
     });
+    this.#toldSystem = open.system;
     open.inserted = true;
     open.stored = open.text.length;
     this.#lastPieceAt = now;

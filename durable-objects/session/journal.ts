@@ -43,11 +43,11 @@ export class RunJournal implements Journal {
     return { modelCalls, finished: modelCalls > 0 && asked === 0, openCalls: calls };
   }
 
-  modelCallStarted({ model, agentName, request }: { model: string; agentName: string; request: JsonObject }): {
+  modelCallStarted({ model, agentName, request, system }: Parameters<Journal["modelCallStarted"]>[0]): {
     stepSeq: number;
   } {
     return this.#write((run, now) => {
-      const { steps, messages, answer } = this.#records;
+      const { steps, messages, answer, prompts } = this.#records;
       const step =
         steps.running(run.id, "model_call")[0] ??
         steps.insert(
@@ -59,11 +59,12 @@ export class RunJournal implements Journal {
             status: "running",
             input: request,
             messageId: messages.reserve(),
+            ...(system && { prompt: prompts.keep(system) }),
           },
           now,
         );
       this.#call = step;
-      answer.begin(run, step, now);
+      answer.begin(run, step, system, now);
       return { stepSeq: step.seq };
     });
   }

@@ -8,10 +8,9 @@ import {
 } from "#domain/session/machine";
 import type { SendInput, SendReceipt } from "#domain/session/ports";
 import { queuedRun } from "#domain/session/queued-run";
-import type { Message, QueueItem, Run, RunStep, Session } from "#domain/session/values";
+import type { QueueItem, Session } from "#domain/session/values";
 import { ok, type Result, refuse, unwrap } from "#kernel/fault";
 import { createLog, type Log } from "#kernel/log";
-import { cutOffsetPage, type OffsetPage, type Page } from "#kernel/page";
 import { SECOND } from "#kernel/time";
 import { AlarmClock } from "#objects/session/alarm-clock";
 import { LiveAnswer } from "#objects/session/answer";
@@ -20,7 +19,9 @@ import { EventLog } from "#objects/session/event-log";
 import { Feed } from "#objects/session/feed";
 import { RunJournal } from "#objects/session/journal";
 import { MessageStore } from "#objects/session/messages";
+import { Prompts } from "#objects/session/prompts";
 import { Publisher } from "#objects/session/publisher";
+import { Reads } from "#objects/session/reads";
 import { Recorder, type Records } from "#objects/session/recorder";
 import { Runner } from "#objects/session/runner";
 import { StepStore } from "#objects/session/steps";
@@ -37,6 +38,7 @@ const REPUBLISH_MS = 60 * SECOND;
 /** A session with its storage open: feeds the machine, stores what follows, and runs the loop. */
 export class LiveSession {
   readonly records: Records;
+  readonly reads: Reads;
   readonly feed: Feed;
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
@@ -62,7 +64,9 @@ export class LiveSession {
     const messages = new MessageStore(store);
     const steps = new StepStore(store);
     const answer = new LiveAnswer(store, messages, events, this.#log);
-    this.records = { store, messages, steps, events, answer, tools: new ToolLedger(messages, steps, events) };
+    const tools = new ToolLedger(messages, steps, events);
+    this.records = { store, messages, steps, events, answer, tools, prompts: new Prompts(store) };
+    this.reads = new Reads(this.records);
     this.#recorder = new Recorder(this.records);
     this.#publisher = new Publisher(env.DB, store, this.#log, onGone);
     this.#runner = new Runner(
@@ -138,28 +142,13 @@ export class LiveSession {
     return ok(receipt);
   }
 
-  message(id: string): Result<Message> {
-    const message = this.records.messages.get(id);
-    return message ? ok(message) : refuse("message_not_found", "message not found", { messageId: id });
-  }
-
   queue(): QueueItem[] {
     return this.#recorder.queueItems(this.records.store.state.pending);
   }
 
-  run(id: string): Result<Run> {
-    const run = this.records.store.run(id);
-    return run ? ok(run) : refuse("run_not_found", "run not found", { runId: id });
-  }
-
-  steps(runId: string, page: OffsetPage): Result<Page<RunStep>> {
-    const run = this.run(runId);
-    return run.ok ? ok(cutOffsetPage(this.records.steps.list(runId, page), page)) : run;
-  }
-
   /** Answers when the processes of a running run are dead, or after a second. */
   async cancel(runId: string): Promise<Result<null>> {
-    const run = this.run(runId);
+    const run = this.reads.run(runId);
     if (!run.ok) return run;
     this.#react({ type: "cancel", runId });
     await this.#runner.quiet();
@@ -167,7 +156,7 @@ export class LiveSession {
   }
 
   async guide(runId: string): Promise<Result<null>> {
-    const run = this.run(runId);
+    const run = this.reads.run(runId);
     if (!run.ok) return run;
     if (run.value.triggerType !== "message")
       return refuse("queued_run_not_found", "the run does not wait for its turn");

@@ -13,6 +13,7 @@ import type { QueueItem, Run } from "#domain/session/values";
 import { callMetadata, type LiveAnswer } from "#objects/session/answer";
 import type { EventLog } from "#objects/session/event-log";
 import type { MessageStore } from "#objects/session/messages";
+import type { Prompts } from "#objects/session/prompts";
 import type { StepStore } from "#objects/session/steps";
 import type { SessionStore } from "#objects/session/store";
 import type { ToolLedger } from "#objects/session/tool-ledger";
@@ -24,6 +25,7 @@ export type Records = {
   events: EventLog;
   answer: LiveAnswer;
   tools: ToolLedger;
+  prompts: Prompts;
 };
 
 /** Carries the machine's effects into rows and events, inside the transaction that stores its state. */

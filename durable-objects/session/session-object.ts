@@ -38,14 +38,14 @@ export class SessionObject extends DurableObject<Env> {
 
   async listMessages(teamId: string, page: MessagePage): Promise<Result<{ items: Wire<Message>[]; more: boolean }>> {
     return this.#with(teamId, (live) => {
-      const { items, more } = live.records.messages.page(page);
+      const { items, more } = live.reads.messages(page);
       return ok({ items: items.map((item) => toWire(item)), more });
     });
   }
 
   async getMessage(teamId: string, messageId: string): Promise<Result<Wire<Message>>> {
     return this.#with(teamId, (live) => {
-      const message = live.message(messageId);
+      const message = live.reads.message(messageId);
       return message.ok ? ok(toWire(message.value)) : message;
     });
   }
@@ -56,11 +56,11 @@ export class SessionObject extends DurableObject<Env> {
   }
 
   async getRun(teamId: string, runId: string): Promise<Result<Run>> {
-    return this.#with(teamId, (live) => live.run(runId));
+    return this.#with(teamId, (live) => live.reads.run(runId));
   }
 
   async listSteps(teamId: string, runId: string, page: OffsetPage): Promise<Result<Page<RunStep>>> {
-    return this.#with(teamId, (live) => live.steps(runId, page));
+    return this.#with(teamId, (live) => live.reads.steps(runId, page));
   }
 
   async cancel(teamId: string, runId: string): Promise<Result<null>> {

@@ -33,6 +33,8 @@ export type NewStep = {
   output?: JsonObject;
   messageId?: string;
   toolCallId?: string;
+  /** Number of the system prompt of a model call. */
+  prompt?: number;
 };
 
 /** Longest stored input or output of a step, in characters; longer ones are replaced by a note. */
@@ -59,8 +61,8 @@ export class StepStore implements Cache {
     const { seq } = this.#store.sql
       .exec<{ seq: number }>(
         `INSERT INTO steps (n, run_id, seq, step_type, name, agent_name, status, input, output, started_at, ended_at,
-           message_n, tool_call_id)
-         VALUES (?, ?, (SELECT COALESCE(MAX(seq), 0) + 1 FROM steps WHERE run_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           message_n, tool_call_id, prompt)
+         VALUES (?, ?, (SELECT COALESCE(MAX(seq), 0) + 1 FROM steps WHERE run_id = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          RETURNING seq`,
         n,
         step.runId,
@@ -75,6 +77,7 @@ export class StepStore implements Cache {
         endedAt,
         step.messageId ? partNumber(step.messageId) : null,
         step.toolCallId ?? null,
+        step.prompt ?? null,
       )
       .one();
     const { input = null, output = null, messageId = null, toolCallId = null } = step;

@@ -19,4 +19,6 @@ export const SESSION_TABLES = [
    CREATE INDEX sends_age ON sends (created_at);`,
   `ALTER TABLE messages ADD COLUMN pieces INTEGER NOT NULL DEFAULT 0;
    CREATE TABLE message_pieces (n INTEGER NOT NULL, i INTEGER NOT NULL, bytes BLOB NOT NULL, UNIQUE (n, i));`,
+  `CREATE TABLE prompts (n INTEGER PRIMARY KEY, text TEXT NOT NULL);
+   ALTER TABLE steps ADD COLUMN prompt INTEGER;`,
 ] as const;

@@ -20,6 +20,7 @@ export async function callModel(attempt: Attempt): Promise<Failed | null> {
   const { stepSeq } = journal.modelCallStarted({
     model: model.modelName,
     agentName: agent.name,
+    system: request.system,
     request: {
       request: { model: model.modelName, canonicalModelRef: model.ref, provider: model.provider },
       runtime: {

@@ -53,9 +53,12 @@ export interface Journal {
   progress(): Progress;
   /**
    * Opens the step of a model call. The assistant message's id is fixed here: an attempt that repeats a call cut by a
-   * crash gets the same step and message back, and readers are told to drop what they saw of it.
+   * crash gets the same step and message back, and readers are told to drop what they saw of it. `system` is the prompt
+   * that the call's messages are shown with.
    */
-  modelCallStarted(call: { model: string; agentName: string; request: JsonObject }): { stepSeq: number };
+  modelCallStarted(call: { model: string; agentName: string; request: JsonObject; system?: string }): {
+    stepSeq: number;
+  };
   /** Adds streamed text to the open call's message. Stored and sent in pieces of at most one per 50 ms. */
   delta(text: string): void;
   /** Stores the answer: the message, one message per tool call, and the finished step. */
