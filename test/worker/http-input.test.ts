@@ -113,3 +113,15 @@ test("health tells what is true", async () => {
   });
   expect(await call("GET", "/readyz")).toMatchObject({ status: 200, body: { status: "ready" } });
 });
+
+test("names and titles over 1000 characters are refused, or a page of them would outgrow an answer", async () => {
+  const t = await tenant();
+  const long = "x".repeat(1_001);
+  for (const field of ["name", "externalRef", "ownerId"]) {
+    const body = { name: "n", runtime: "base", [field]: long };
+    expect((await t.call("POST", "/api/v1/workspaces", body)).status, field).toBe(400);
+  }
+  const sessions = `/api/v1/workspaces/${await t.workspace()}/sessions`;
+  expect((await t.call("POST", sessions, { title: long })).status).toBe(400);
+  expect((await t.call("POST", sessions, { title: long.slice(1) })).status).toBe(201);
+});

@@ -14,6 +14,8 @@ import { Fault } from "#kernel/fault";
 import { isId } from "#kernel/id";
 import { WORKSPACE_ROOT } from "#protocol/supervisor";
 
+const MAX_LABEL_CHARS = 1_000;
+
 export type NewWorkspace = Definitions & {
   /** An id that the caller chose. */
   id?: string | undefined;
@@ -44,6 +46,7 @@ export async function createWorkspace(
   if (input.rootPath !== undefined && input.rootPath.replace(/\/+$/, "") !== WORKSPACE_ROOT) {
     throw new Fault("path_not_allowed", `the files of a workspace are at ${WORKSPACE_ROOT}`);
   }
+  checkLabels(input);
   checkDefinitions(input);
   const { workspace, created } = await store(ctx, input);
   try {
@@ -53,6 +56,14 @@ export async function createWorkspace(
     throw error;
   }
   return { workspace, created };
+}
+
+/** The contract has no limit for these; a page of 200 workspaces must fit an answer all the same. */
+function checkLabels({ name, externalRef = "", ownerId = "", serviceName = "" }: NewWorkspace): void {
+  for (const [field, text] of Object.entries({ name, externalRef, ownerId, serviceName })) {
+    if (text.length <= MAX_LABEL_CHARS) continue;
+    throw new Fault("invalid", `${field} holds at most ${MAX_LABEL_CHARS} characters`, { field });
+  }
 }
 
 /** A refusal promises that nothing is left, so a failure here is no refusal. */
