@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { exportJWK, generateKeyPair } from "jose";
 import { randomToken } from "#kernel/digest";
-import { api } from "#scripts/lib/api";
+import { type Api, api } from "#scripts/lib/api";
 import { ROOT } from "#scripts/lib/paths";
 import { run } from "#scripts/lib/run";
 import { bold, main, Problem, say, step } from "#scripts/lib/terminal";
@@ -14,6 +14,7 @@ Deploys Longshore to your Cloudflare account (log in first: npx wrangler login).
 
   --dry-run       bundle for production and show what would be bound; needs no account
   --owner EMAIL   on the first deployment: who owns it; prints that owner's API key once
+  --invite-host   prints a one-time token with which a machine of yours registers to run sandboxes
 
 It creates the D1 database "longshore", the secret SIGNING_KEY, and the Worker with its Durable Objects.`;
 
@@ -27,7 +28,12 @@ const wrangler = (args: string[], what: string, stdin?: string) =>
 
 await main(async () => {
   const { values } = parseArgs({
-    options: { "dry-run": { type: "boolean" }, owner: { type: "string" }, help: { type: "boolean" } },
+    options: {
+      "dry-run": { type: "boolean" },
+      owner: { type: "string" },
+      "invite-host": { type: "boolean" },
+      help: { type: "boolean" },
+    },
   });
   if (values.help) {
     say(HELP);
@@ -49,8 +55,12 @@ await main(async () => {
   const fresh = await step("Storing the signing key", ensureSigningKey);
   const url = /https:\/\/[^\s]+/.exec(deployed)?.[0];
   say(`${bold("Longshore")} is at ${url ?? "the address wrangler shows for it"}.`);
-  if (values.owner && url) await createOwner(url, values.owner);
-  else if (fresh) say("Create its first owner: npm run deploy -- --owner you@example.com");
+  if (url && (values.owner || values["invite-host"])) {
+    await withSetup(url, async (setup) => {
+      if (values.owner) await createOwner(setup, values.owner);
+      if (values["invite-host"]) await inviteHost(setup, url);
+    });
+  } else if (fresh) say("Create its first owner: npm run deploy -- --owner you@example.com");
   return 0;
 });
 
@@ -83,15 +93,26 @@ async function ensureSigningKey(): Promise<boolean> {
   return true;
 }
 
-/** Opens the set-up operations for as long as the first owner takes. */
-async function createOwner(url: string, email: string): Promise<void> {
+/** Opens the set-up operations for as long as `work` takes. */
+async function withSetup(url: string, work: (setup: Api) => Promise<void>): Promise<void> {
   const token = randomToken();
   await wrangler(["secret", "put", "SETUP_TOKEN"], "Opening the set-up", token);
   try {
-    const setup = api(url, { "x-setup-token": token });
-    const { apiKey } = await setup<{ apiKey: string }>("POST", "/internal/v1/setup/owner", { email });
-    say(`API key of ${email}, shown this once: ${apiKey}`);
+    await work(api(url, { "x-setup-token": token }));
   } finally {
     await wrangler(["secret", "delete", "SETUP_TOKEN"], "Closing the set-up", "y\n");
   }
+}
+
+async function createOwner(setup: Api, email: string): Promise<void> {
+  const { apiKey } = await setup<{ apiKey: string }>("POST", "/internal/v1/setup/owner", { email });
+  say(`API key of ${email}, shown this once: ${apiKey}`);
+}
+
+async function inviteHost(setup: Api, url: string): Promise<void> {
+  const { registrationToken } = await setup<{ registrationToken: string }>("POST", "/internal/v1/setup/hosts", {
+    type: "regular",
+  });
+  say(`On the machine that shall run sandboxes, within the hour:
+  LONGSHORE_HOST_TOKEN=${registrationToken} node_modules/.bin/node sandbox/host-agent/main.ts --control ${url} --address https://ITS-ADDRESS`);
 }
