@@ -17,6 +17,8 @@ const BASE_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 const SHELL = "/bin/sh";
 const MARKS = 100_000;
+/** Time that an answer takes to leave. */
+const ANSWER_MS = 10;
 
 /** Runs commands, each in a process group of its own, and kills them with everything they started. */
 export class Commands {
@@ -59,9 +61,9 @@ export class Commands {
     throw new Refusal("exec_not_found", "no such command is running");
   }
 
-  /** Prepares for the next commands, after the work at hand. */
+  /** Prepares for the next commands, once the answer at hand is on its way. */
   makeReady(): void {
-    setImmediate(() => this.#pipes.replenish());
+    setTimeout(() => this.#pipes.replenish(), ANSWER_MS);
   }
 
   /** Kills whatever this supervisor ever started, without waiting. */

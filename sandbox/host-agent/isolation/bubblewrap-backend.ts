@@ -63,7 +63,7 @@ export class BubblewrapBackend implements Backend {
         exited.then((why) => Promise.reject(new Error(`bwrap: ${why}`))),
       ]);
       // Everything of the sandbox descends from this process, which waits until it is in its group.
-      group.add(inner.pid);
+      await group.add(inner.pid);
       pipe<Writable>(DESCRIPTORS.block).end("x");
     } catch (error) {
       await stop();

@@ -24,6 +24,8 @@ export function bubblewrapArguments(input: { workspace: string; runtime: string;
     ...["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"],
     ...["--ro-bind", "/usr", "/usr", ...systemFolders()],
     ...["--dir", "/etc", ...readOnlyIfPresent("/etc/ssl", "/etc/alternatives", "/etc/ld.so.cache")],
+    // Without it programs compare every time zone there is, to find the machine's: 20 ms for Node.
+    ...["--symlink", "/usr/share/zoneinfo/Etc/UTC", "/etc/localtime"],
     ...["--proc", "/proc", "--dev", "/dev"],
     ...["--size", String(TMP_BYTES), "--tmpfs", "/tmp"],
     ...["--size", String(SMALL_TMPFS_BYTES), "--tmpfs", "/run"],

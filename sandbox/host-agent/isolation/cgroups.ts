@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND } from "#kernel/time";
@@ -86,8 +87,9 @@ export class SandboxGroup {
     this.#directories = directories;
   }
 
-  add(pid: number): void {
-    for (const directory of this.#directories) writeFileSync(join(directory, "cgroup.procs"), String(pid));
+  /** Moves a process in. The kernel takes some ten milliseconds for the first of its groups. */
+  async add(pid: number): Promise<void> {
+    for (const directory of this.#directories) await writeFile(join(directory, "cgroup.procs"), String(pid));
   }
 
   pids(): number[] {
