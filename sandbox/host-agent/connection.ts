@@ -7,6 +7,7 @@ const WINDOW_BYTES = 1024 * 1024;
 const MAX_HEADERS = 32;
 const SESSION_MEMORY_MB = 10;
 
+/** `status` is 0 when the connection broke before an answer. */
 export type Reply = { status: number; body: Buffer };
 
 /** The agent's side of one supervisor's socket. */
@@ -32,11 +33,12 @@ export class Connection {
   async call(method: string, path: string, body?: string | Uint8Array): Promise<Reply> {
     const stream = this.open({ ":method": method, ":path": path }, { endStream: body === undefined });
     if (body !== undefined) stream.end(body);
-    const status = new Promise<number>((resolve) =>
-      stream.once("response", (headers) => resolve(Number(headers[":status"]))),
-    );
+    const reply = { status: 0 };
+    stream.once("response", (headers) => {
+      reply.status = Number(headers[":status"]);
+    });
     const bytes = await buffer(stream);
-    return { status: await Promise.race([status, Promise.resolve(0)]), body: bytes };
+    return { ...reply, body: bytes };
   }
 
   close(): void {

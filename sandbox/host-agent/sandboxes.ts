@@ -42,10 +42,9 @@ export class Sandboxes {
     for (const name of state.names(FOLDER)) {
       const record = SandboxRecord.safeParse(state.read(`${FOLDER}/${name}`));
       if (!record.success) continue;
-      const { id, wipedAt } = record.data;
-      if (wipedAt !== null && wipedAt < Date.now() - FENCE_KEPT_MS) state.remove(`${FOLDER}/${name}`);
-      else this.#records.set(id, record.data);
+      this.#records.set(record.data.id, record.data);
     }
+    this.#forgetWiped();
   }
 
   get count(): number {
@@ -82,6 +81,7 @@ export class Sandboxes {
       const wiped = files === "wipe" || !record || record.wipedAt !== null;
       const slot = wiped ? null : (record?.slot ?? null);
       this.#save({ id, generation, slot, wipedAt: wiped ? Date.now() : null });
+      this.#forgetWiped();
     });
   }
 
@@ -150,6 +150,15 @@ export class Sandboxes {
   #save(record: SandboxRecord): void {
     this.#state.write(`${FOLDER}/${record.id}`, record);
     this.#records.set(record.id, record);
+  }
+
+  /** Records of wiped sandboxes go once no token for them can be valid any more. */
+  #forgetWiped(): void {
+    for (const { id, wipedAt } of [...this.#records.values()]) {
+      if (wipedAt === null || wipedAt > Date.now() - FENCE_KEPT_MS) continue;
+      this.#state.remove(`${FOLDER}/${id}`);
+      this.#records.delete(id);
+    }
   }
 
   #freeSlot(): number {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ExecOutcome, OutputCapture } from "./output.ts";
 import { killTree, type TreeMark } from "./processes.ts";
 
@@ -37,11 +38,12 @@ export class Command {
 
   /** Gives the command its input and waits for its end, or kills it when its time is up. */
   async finish(stdin: string | undefined, timeoutMs: number | undefined): Promise<ExecOutcome> {
-    const timer = timeoutMs && setTimeout(() => this.#expire(), Math.min(timeoutMs, LONGEST_TIMER_MS));
+    const time = timeoutMs === undefined ? undefined : Math.min(timeoutMs, LONGEST_TIMER_MS);
+    const timer = time === undefined ? undefined : setTimeout(() => this.#expire(), time);
     try {
       this.#child.stdin?.on("error", () => {}).end(stdin);
       const { code, signal } = await this.#end;
-      await Promise.race([Promise.all([this.#stdout.closed, this.#stderr.closed]), delay(DRAIN_MS)]);
+      await Promise.race([Promise.all([this.#stdout.closed, this.#stderr.closed]), sleep(DRAIN_MS)]);
       await this.#death;
       return {
         stdout: this.#stdout.take(),
@@ -53,7 +55,7 @@ export class Command {
         durationMs: Math.round(performance.now() - this.#startedAt),
       };
     } finally {
-      clearTimeout(timer || undefined);
+      clearTimeout(timer);
     }
   }
 
@@ -99,5 +101,3 @@ class Capture {
     return this.#output.take();
   }
 }
-
-const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

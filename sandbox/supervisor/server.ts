@@ -135,8 +135,9 @@ function fileRoutes(workspace: Workspace): Record<string, Handler> {
     },
     "POST /v1/files/move": async ({ stream }) => {
       const body = await readJson(stream);
-      const [from, to] = (["source", "target"] as const).map((name) => workspace.locate(stringField(body, name)));
-      if (from && to) json(stream, await moveEntry(workspace, from, to, booleanField(body, "overwrite")));
+      const source = workspace.locate(stringField(body, "source"));
+      const target = workspace.locate(stringField(body, "target"));
+      json(stream, await moveEntry(workspace, source, target, booleanField(body, "overwrite")));
     },
     "DELETE /v1/files": async ({ stream, query }) => {
       const recursive = choiceParam(query, "recursive", ["false", "true"]) === "true";

@@ -27,15 +27,14 @@ export function listDirectory(workspace: Workspace, location: Location, options:
   return refusing("directory_not_found", () =>
     workspace.enter(location.parts, false, async ({ base }) => {
       const names = (await readdir(base)).sort(byText);
-      const page = (items: readonly string[] | readonly FileStat[]) =>
-        items.slice(options.offset, options.offset + options.limit);
+      const page = <T>(items: readonly T[]) => items.slice(options.offset, options.offset + options.limit);
       const describeAll = (some: readonly string[]) => describeEach(base, location.shown, some);
       if (options.sortBy === "name") {
         if (options.order === "desc") names.reverse();
-        return { entries: await describeAll(page(names) as string[]), total: names.length };
+        return { entries: await describeAll(page(names)), total: names.length };
       }
       const entries = (await describeAll(names)).sort(comparator(options));
-      return { entries: page(entries) as FileStat[], total: entries.length };
+      return { entries: page(entries), total: entries.length };
     }),
   );
 }

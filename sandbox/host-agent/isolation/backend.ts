@@ -1,4 +1,3 @@
-import type { ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
 import type { SandboxLimits } from "#protocol/host-agent";
 import type { ExecLimit } from "#protocol/supervisor-values";
@@ -11,7 +10,6 @@ export type Refused = Record<ExecLimit, number>;
 
 /** A started supervisor. `stop` answers when nothing of the sandbox runs any more; it is safe to repeat. */
 export type Started = {
-  child: ChildProcess;
   socket: Duplex;
   exited: Promise<string>;
   refused: () => Refused;

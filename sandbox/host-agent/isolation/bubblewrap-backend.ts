@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { SandboxLimits } from "#protocol/host-agent";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
-import { Cgroups, type SandboxGroup } from "./cgroups.ts";
-import { endWithin, exitOf, killQuietly } from "./exit.ts";
+import { Cgroups } from "./cgroups.ts";
+import { endWithin, exitOf } from "./exit.ts";
+import { killQuietly, readOrEmpty } from "./quietly.ts";
 import { seccompFilter } from "./seccomp.ts";
 
 /** Host user ids that one agent uses for its sandboxes. */
@@ -51,25 +52,30 @@ export class BubblewrapBackend implements Backend {
     const exited = exitOf(child, child.stderr);
     const pipe = <T>(descriptor: number) => child.stdio[descriptor] as unknown as T;
     for (const descriptor of Object.values(DESCRIPTORS)) pipe<Duplex>(descriptor).on("error", () => {});
-    const inner: { pid: number | null } = { pid: null };
     const socket = pipe<Duplex>(DESCRIPTORS.supervisor);
-    const stop = () => this.#stop(child, socket, exited, group, inner);
+    const inner: number[] = [];
+    const stop = async () => {
+      socket.destroy();
+      await endWithin(child, exited, inner);
+      await group.remove();
+    };
     try {
       const args = bubblewrapArguments({ workspace, runtime: this.#runtime, disableUserns: this.#disableUserns });
       pipe<Writable>(DESCRIPTORS.args).end(args.map((argument) => `${argument}\0`).join(""));
       pipe<Writable>(DESCRIPTORS.seccomp).end(this.#filter);
-      inner.pid = await Promise.race([
+      const pid = await Promise.race([
         firstProcess(pipe<Readable>(DESCRIPTORS.status)),
         exited.then((why) => Promise.reject(new Error(`bwrap: ${why}`))),
       ]);
       // Everything of the sandbox descends from this process, which waits until it is in its group.
-      await group.add(inner.pid);
+      inner.push(pid);
+      await group.add(pid);
       pipe<Writable>(DESCRIPTORS.block).end("x");
     } catch (error) {
       await stop();
       throw error;
     }
-    return { child, socket, exited, refused: () => group.refused(), stop };
+    return { socket, exited, refused: () => group.refused(), stop };
   }
 
   async reap(): Promise<void> {
@@ -93,18 +99,6 @@ export class BubblewrapBackend implements Backend {
     });
   }
 
-  async #stop(
-    child: ChildProcess,
-    socket: Duplex,
-    exited: Promise<string>,
-    group: SandboxGroup,
-    inner: { pid: number | null },
-  ): Promise<void> {
-    socket.destroy();
-    await endWithin(child, exited, () => (inner.pid === null ? [] : [inner.pid]));
-    await group.remove();
-  }
-
   #processesOfSandboxes(): number[] {
     return readdirSync("/proc").flatMap((name) => {
       const pid = Number(name);
@@ -125,12 +119,4 @@ function firstProcess(status: Readable): Promise<number> {
       if (pid) resolve(Number(pid));
     });
   });
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

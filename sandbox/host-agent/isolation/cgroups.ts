@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND } from "#kernel/time";
 import type { SandboxLimits } from "#protocol/host-agent";
 import type { Refused } from "./backend.ts";
+import { killQuietly, readOrEmpty } from "./quietly.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 const FOLDER = "longshore";
@@ -197,21 +198,5 @@ function removed(directory: string): boolean {
     return true;
   } catch {
     return !existsSync(directory);
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended meanwhile.
-  }
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
   }
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { killQuietly } from "./quietly.ts";
 
 const DIAGNOSTICS_BYTES = 4096;
 const GRACE_MS = 500;
@@ -21,19 +22,15 @@ export function exitOf(child: ChildProcess, diagnostics: Readable | null): Promi
 }
 
 /** Gives an ending child a moment, then kills it and the processes named. */
-export async function endWithin(child: ChildProcess, exited: Promise<unknown>, others: () => number[]): Promise<void> {
+export async function endWithin(
+  child: ChildProcess,
+  exited: Promise<unknown>,
+  others: readonly number[],
+): Promise<void> {
   const inTime = await Promise.race([exited.then(() => true), sleep(GRACE_MS, false)]);
   if (!inTime) {
-    for (const pid of others()) killQuietly(pid);
+    for (const pid of others) killQuietly(pid);
     child.kill("SIGKILL");
   }
   await exited;
-}
-
-export function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended already.
-  }
 }

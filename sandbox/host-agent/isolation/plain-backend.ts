@@ -36,9 +36,9 @@ export class PlainBackend implements Backend {
     socket.on("error", () => {});
     const stop = async () => {
       socket.destroy();
-      await endWithin(child, exited, () => []);
+      await endWithin(child, exited, []);
     };
-    return { child, socket, exited, refused: () => ({ memory: 0, processes: 0 }), stop };
+    return { socket, exited, refused: () => ({ memory: 0, processes: 0 }), stop };
   }
 
   async reap(): Promise<void> {
