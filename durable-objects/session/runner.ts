@@ -70,8 +70,9 @@ export class Runner {
   async #drive(loop: Loop, engine: Engine, run: Run, journal: RunJournal): Promise<void> {
     let end: AttemptEnd;
     try {
-      // No call may leave before the run is durable; waiting here lets the caller's answer go first.
+      // No call may leave before the run is durable; the caller's answer, which waits for the same, goes first.
       await this.#stored();
+      await scheduler.wait(0);
       loop.abort.signal.throwIfAborted();
       end = await engine.run({ run, journal, signal: loop.abort.signal });
     } catch (error) {

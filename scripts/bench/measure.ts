@@ -54,7 +54,7 @@ export function overheadRow(figure: string, { ours, bare }: { ours: number; bare
   const extra = ours - bare;
   return {
     figure,
-    value: `+${round(extra)} ms (${round(ours)} ms : ${round(bare)} ms)`,
+    value: `${extra < 0 ? "" : "+"}${round(extra)} ms (${round(ours)} ms : ${round(bare)} ms)`,
     aim: `<= +${aim} ms`,
     met: extra <= aim,
   };
