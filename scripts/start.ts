@@ -5,6 +5,7 @@ import { haveBubblewrap, INSTALL_BUBBLEWRAP } from "#scripts/lib/bubblewrap";
 import { buildAll } from "#scripts/lib/build";
 import { untilStopped } from "#scripts/lib/lifetime";
 import { DATA_DIR } from "#scripts/lib/paths";
+import { userSettings } from "#scripts/lib/settings";
 import { startStack } from "#scripts/lib/stack";
 import { bold, dim, main, Problem, say, step } from "#scripts/lib/terminal";
 
@@ -19,6 +20,8 @@ Serves Longshore on this machine: the API, its databases and a host agent for sa
   --insecure-no-isolation   run sandboxes without isolation, as this user
   --no-build                serve the bundle that is there
   --json                    print one line of JSON when ready instead of words`;
+
+const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 
 await main(async () => {
   const { values } = parseArgs({
@@ -36,6 +39,12 @@ await main(async () => {
   if (values.help) {
     say(HELP);
     return 0;
+  }
+  if (userSettings().RUNTIME_ANONYMOUS === "true" && !LOOPBACK.includes(values.host)) {
+    throw new Problem(
+      `Callers without a key would be let in from everywhere that reaches ${values.host}.`,
+      "Unset RUNTIME_ANONYMOUS, or leave out --host.",
+    );
   }
   const progress = values.json ? <T>(_: string, work: () => Promise<T>) => work() : step;
   const withAgent = !values["no-agent"];
