@@ -74,6 +74,7 @@ test("R7 cancelling during a tool call kills its process and answers the call", 
 test("an interrupt takes the place of the active run, the queue stays", async () => {
   const s = await TestSession.open();
   const first = await s.send("hang so far");
+  await expect.poll(async () => (await s.messages()).length).toBe(2);
   const second = await s.send("say second");
   const third = await s.send("say third", { whenBusy: "interrupt" });
   expect(third).toMatchObject({ delivery: "session_queue", queuedPosition: 2 });
