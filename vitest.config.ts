@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -7,6 +7,7 @@ const node = (name: string, testTimeout: number) => ({
 });
 
 const SIGNING_KEY = JSON.stringify(generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }));
+const ENCRYPTION_KEY = randomBytes(32).toString("base64");
 
 export default defineConfig(async () => ({
   test: {
@@ -20,7 +21,12 @@ export default defineConfig(async () => ({
             remoteBindings: false,
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
-              bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations"), LOG_LEVEL: "error", SIGNING_KEY },
+              bindings: {
+                TEST_MIGRATIONS: await readD1Migrations("migrations"),
+                LOG_LEVEL: "error",
+                SIGNING_KEY,
+                ENCRYPTION_KEY,
+              },
             },
           }),
         ],

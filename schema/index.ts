@@ -1,4 +1,5 @@
 export * from "./audit.ts";
+export * from "./events.ts";
 export * from "./hosts.ts";
 export * from "./identity.ts";
 export * from "./sandboxes.ts";

@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { exportJWK, generateKeyPair } from "jose";
 import { randomToken } from "#kernel/digest";
 import { type Api, api } from "#scripts/lib/api";
 import { ROOT } from "#scripts/lib/paths";
 import { run } from "#scripts/lib/run";
+import { newEncryptionKey, newSigningKey } from "#scripts/lib/secrets";
 import { bold, main, Problem, say, step } from "#scripts/lib/terminal";
 
 const HELP = `npm run deploy [-- OPTIONS]
@@ -52,7 +52,7 @@ await main(async () => {
     wrangler(["d1", "migrations", "apply", "DB", "--remote"], "The migration"),
   );
   const deployed = await step("Deploying", () => wrangler(["deploy"], "The deployment"));
-  const fresh = await step("Storing the signing key", ensureSigningKey);
+  const fresh = await step("Storing the secrets", ensureSecrets);
   const url = /https:\/\/[^\s]+/.exec(deployed)?.[0];
   say(`${bold("Longshore")} is at ${url ?? "the address wrangler shows for it"}.`);
   if (url && (values.owner || values["invite-host"])) {
@@ -81,16 +81,18 @@ async function databaseId(): Promise<string> {
   return id;
 }
 
-/** True when the key was made now. An existing key is kept: replacing it would cut off every registered host. */
-async function ensureSigningKey(): Promise<boolean> {
+/** True when the secrets were made now. Existing ones are kept: what they sealed or signed would be lost. */
+async function ensureSecrets(): Promise<boolean> {
   const secrets = JSON.parse(await wrangler(["secret", "list", "--format", "json"], "Listing secrets")) as {
     name: string;
   }[];
-  if (secrets.some(({ name }) => name === "SIGNING_KEY")) return false;
-  const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-  const jwk = JSON.stringify(await exportJWK(privateKey));
-  await wrangler(["secret", "put", "SIGNING_KEY"], "Storing the signing key", jwk);
-  return true;
+  const missing = (wanted: string) => !secrets.some(({ name }) => name === wanted);
+  const fresh = missing("SIGNING_KEY");
+  if (fresh) await wrangler(["secret", "put", "SIGNING_KEY"], "Storing the signing key", await newSigningKey());
+  if (missing("ENCRYPTION_KEY")) {
+    await wrangler(["secret", "put", "ENCRYPTION_KEY"], "Storing the encryption key", newEncryptionKey());
+  }
+  return fresh;
 }
 
 /** Opens the set-up operations for as long as `work` takes. */

@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import { docsPage, landingPage } from "#http/docs";
 import { withStandardHeaders } from "#http/headers";
 import { requestIdOf } from "#http/request-id";
-import type { BaseCtx } from "#http/surface";
+import type { AuthSettings, BaseCtx } from "#http/surface";
 import { type AppEnv, answerFault, surfaceApp } from "#http/surface-app";
 import { Fault } from "#kernel/fault";
 import { MERGED, openApiDocument } from "./documents.ts";
@@ -25,7 +25,8 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
     const requestId = requestIdOf(c.req.raw, startedAt);
     const base = contextOf(c.env, requestId);
     c.set("base", base);
-    c.set("settings", { anonymous: c.env.RUNTIME_ANONYMOUS === "true", setupToken: c.env.SETUP_TOKEN || undefined });
+    c.set("settings", settingsOf(c.env));
+    c.set("answer", new Headers());
     await next();
     c.res = withStandardHeaders(c.res, c.req.raw, requestId);
     const { method, path } = c.req;
@@ -37,6 +38,12 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
   app.onError((error, c) => answerFault(c, primary, error));
   return app;
 }
+
+const settingsOf = (env: Env): AuthSettings => ({
+  anonymous: env.RUNTIME_ANONYMOUS === "true",
+  setupToken: env.SETUP_TOKEN || undefined,
+  origins: (env.APP_ORIGINS ?? "").split(",").flatMap((text) => text.trim() || []),
+});
 
 /** Every document is rendered when it is first asked for, and kept for the life of the isolate. */
 function addDocuments(app: Hono<AppEnv>): void {

@@ -4,4 +4,12 @@ interface __BaseEnv_Env {
   SIGNING_KEY?: string;
   /** Opens the local set-up operations; absent on a deployment that is set up. */
   SETUP_TOKEN?: string;
+  /** 32 bytes in base64; seals the secrets that users store, and letters until they are sent. */
+  ENCRYPTION_KEY?: string;
+  /** Origins of web apps that may use sessions beside the deployment's own, separated by commas. */
+  APP_ORIGINS?: string;
+  /** Cloudflare's e-mail binding; without it letters stay in the outbox. */
+  EMAIL?: SendEmail;
+  /** Sender of letters, an address the e-mail binding may send from. */
+  MAIL_FROM?: string;
 }

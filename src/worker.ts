@@ -1,4 +1,4 @@
-import type { Actor } from "#domain/actor";
+import { systemActor } from "#domain/actor";
 import { sweepPlaces } from "#domain/sandbox/sweep-places";
 import { sweepStaleRuns } from "#domain/session/sweep-stale-runs";
 import { newId } from "#kernel/id";
@@ -12,22 +12,10 @@ export { SessionObject } from "#objects/session/session-object";
 
 const app = createApp(contextOf);
 
-/** Who acts in scheduled work: nobody's team, every permission. */
-const SYSTEM: Actor = {
-  kind: "system",
-  id: "system",
-  teamId: "",
-  userId: null,
-  role: null,
-  platformAdmin: true,
-  credentialId: null,
-  subject: "system:scheduler",
-};
-
 export default {
   fetch: app.fetch,
   async scheduled(_controller, env) {
-    const ctx = { ...contextOf(env, newId("operation", Date.now())), actor: SYSTEM };
+    const ctx = { ...contextOf(env, newId("operation", Date.now())), actor: systemActor("scheduler") };
     const woken = await sweepStaleRuns(ctx);
     if (woken > 0) ctx.log.warn("sessions with silent runs were woken", { sessions: woken });
     const nudged = await sweepPlaces(ctx);

@@ -1,4 +1,4 @@
-import type { Actor } from "#domain/actor";
+import { systemActor } from "#domain/actor";
 import { type AuditAction, audit } from "#domain/audit/audit";
 import { commit, type Db } from "#domain/context";
 import { sha256 } from "#kernel/digest";
@@ -12,17 +12,6 @@ type Entry = {
   metadata?: Record<string, unknown>;
 };
 
-const system = (teamId: string): Actor => ({
-  kind: "system",
-  id: "system",
-  teamId,
-  userId: null,
-  role: null,
-  platformAdmin: false,
-  credentialId: null,
-  subject: "system",
-});
-
 /**
  * Writes the audit entry of a change an object made by itself. `effectId` names the effect that does so, within the
  * object; the entry's id follows from it, so a repeated effect leaves one entry.
@@ -32,6 +21,6 @@ export async function recordChange(db: Db, effectId: string, entry: Entry): Prom
   const digest = await sha256(`${subjectId}:${effectId}`);
   const random = Uint8Array.from(digest.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
   const newId = (kind: IdKind) => makeId(kind, at, random);
-  const ctx = { actor: system(teamId), db, newId, now: () => at, requestId: `${subjectId}:${effectId}` };
+  const ctx = { actor: systemActor("system", teamId), db, newId, now: () => at, requestId: `${subjectId}:${effectId}` };
   await commit(db, audit(ctx, action, subjectId, metadata));
 }

@@ -57,6 +57,10 @@ export class Claims {
     else this.#sql.exec("UPDATE claims SET lease_until = 0 WHERE key = ?", key);
   }
 
+  get count(): number {
+    return this.#sql.exec<{ n: number }>("SELECT COUNT(*) AS n FROM claims").one().n;
+  }
+
   /** Forgets what is too old to be asked for; tells when to come again, or null when nothing is left. */
   purge(now: number): number | null {
     this.#sql.exec("DELETE FROM claims WHERE claimed_at <= ?", now - CLAIM_RETENTION_MS);

@@ -2,9 +2,11 @@ import type { BatchItem } from "drizzle-orm/batch";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
 import type { Actor } from "#domain/actor";
 import type { HostPort } from "#domain/host/ports";
+import type { Mailer } from "#domain/mail/ports";
 import type { ModelCatalog } from "#domain/model/ports";
 import type { PrincipalPort } from "#domain/principal/ports";
 import type { SandboxPort } from "#domain/sandbox/ports";
+import type { SecretBox } from "#domain/secret/ports";
 import type { SessionPort } from "#domain/session/ports";
 import type { IdKind } from "#kernel/id";
 import type { Log } from "#kernel/log";
@@ -22,6 +24,8 @@ export type Ports = {
   hosts: HostPort;
   principals: PrincipalPort;
   models: ModelCatalog;
+  secrets: SecretBox;
+  mailer: Mailer;
 };
 
 /** Everything a verb may use; built once per request, job or object call. Clock and ids come from here. */
@@ -32,6 +36,8 @@ export type Ctx = Ports & {
   log: Log;
   now(): number;
   newId(kind: IdKind): string;
+  /** Work that the answer does not wait for. What it throws is logged. */
+  defer(work: () => Promise<unknown>): void;
 };
 
 /** Writes a change with its audit and event rows in one atomic batch; D1 has no interactive transaction. */

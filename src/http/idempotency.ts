@@ -41,7 +41,7 @@ export async function once(
   request: { key: string; scope: string; body: unknown },
   work: Work,
 ): Promise<{ status: number; body: unknown; replayed: boolean }> {
-  const principal = ctx.principals.principal(ctx.actor.id);
+  const principal = ctx.principals.principal(ctx.actor.principal);
   const key = await sha256([ctx.actor.teamId, request.scope, request.key].join("\n"));
   const claim = unwrap(await principal.claim(key, await fingerprintOf(request.body)));
   if (claim.state === "answered") return { ...claim.answer, replayed: true };

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import type { Ctx, Permission } from "#domain/context";
+import type { CredentialKind } from "#http/credentials";
+import type { RateLimit } from "#http/rate-limit";
 import type { FaultCode } from "#kernel/fault";
 
 export const JSON_MEDIA = "application/json";
@@ -8,6 +10,9 @@ const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
 
 /** What an operation may look at beside its parsed input. */
 export type RawRequest = {
+  url: string;
+  /** Every value sent for a cookie. */
+  cookies(name: string): string[];
   header(name: string): string | undefined;
   /** The body of an operation that takes `OCTETS`, unread; an empty stream when none was sent. */
   stream(): ReadableStream<Uint8Array>;
@@ -15,10 +20,10 @@ export type RawRequest = {
   signal: AbortSignal;
 };
 
-/** The status of the answer; `run` may set one that is declared in `also`. */
-type Outcome = { status: number };
+/** The answer beside its body: `run` may set a status that is declared in `also`, and add headers. */
+export type Outcome = { status: number; headers: Headers };
 
-type SuccessStatus = 200 | 201 | 202 | 204;
+type SuccessStatus = 200 | 201 | 202 | 204 | 302;
 type Returns<R extends z.ZodType> = {
   status: SuccessStatus;
   schema: R;
@@ -38,6 +43,11 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   description?: string;
   /** What the caller must hold; null makes the operation public. */
   permission: Permission | null;
+  /** Kinds of credential it takes; by default those of its surface. */
+  accepts?: readonly CredentialKind[];
+  limit?: RateLimit;
+  /** What the limit's `perSubject` counts by; undefined when the request names nothing. */
+  limitSubject?: (input: { params: z.output<P>; body: z.output<B> }) => string | undefined;
   params: P;
   query: Q;
   body: B;
@@ -62,7 +72,8 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
 };
 
 /** One endpoint as data. Its generics are erased here, so that hundreds cost the type checker nothing together. */
-export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, "run"> & {
+export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, "run" | "limitSubject"> & {
+  limitSubject?: (input: never) => string | undefined;
   run: (ctx: Ctx, input: never) => Promise<unknown>;
 };
 

@@ -1,5 +1,6 @@
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
 import type { z } from "zod";
+import { schemesOf } from "#http/credentials";
 import { IDEMPOTENCY_PARAMETER } from "#http/idempotency";
 import { JSON_MEDIA, OCTETS, type Operation, takesJson } from "#http/operation";
 import type { Surface } from "#http/surface";
@@ -10,18 +11,13 @@ type Content = NonNullable<Exclude<RouteConfig["responses"][string], { $ref: str
 
 const BINARY = { type: "string", format: "binary" } as const;
 
-/** How a caller may say who it is, by the names of OpenAPI's security schemes. */
-export function securitySchemesOf({ credential }: Surface) {
-  if (credential) return { [credential.name]: { type: "apiKey", in: "header", name: credential.header } } as const;
-  return {
-    apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
-    bearer: { type: "http", scheme: "bearer", description: "An API key, or a token where a surface issues them." },
-  } as const;
-}
+/** Every scheme that some operation of the surface takes, by name. */
+export const securitySchemesOf = (surface: Surface) =>
+  Object.fromEntries(surface.operations.flatMap((op) => schemesOf(op.accepts ?? surface.credentials)));
 
 /** An operation as the library's route: what is validated on the way in, and all that the document tells. */
 export function routeOf(surface: Surface, op: Operation): RouteConfig {
-  const schemes = Object.keys(securitySchemesOf(surface));
+  const schemes = schemesOf(op.accepts ?? surface.credentials);
   return createRoute({
     operationId: op.id,
     method: op.method,
@@ -30,7 +26,7 @@ export function routeOf(surface: Surface, op: Operation): RouteConfig {
     summary: op.summary,
     ...(op.description && { description: op.description }),
     ...(op.permission !== null && { "x-permission": op.permission }),
-    security: op.permission === null ? [] : schemes.map((name) => ({ [name]: [] })),
+    security: op.permission === null ? [] : schemes.map(([name]) => ({ [name]: [] })),
     ...((op.creates || op.honoursKey) && { parameters: [IDEMPOTENCY_PARAMETER] }),
     request: requestOf(op),
     responses: responsesOf(surface, op),
@@ -62,7 +58,7 @@ function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] 
 
 function contentOf({ returns }: Operation): Content | undefined {
   const { status, schema, media } = returns;
-  if (status === 204) return undefined;
+  if (status === 204 || status === 302) return undefined;
   if (media === undefined) return json(schema);
   return { [media]: { schema: media === OCTETS ? BINARY : { type: "string" } } };
 }
@@ -78,6 +74,7 @@ const impliedFaults = (op: Operation): FaultCode[] => [
   ...(op.permission === null ? [] : (["invalid", "unauthenticated", "forbidden", "internal"] as const)),
   ...(takesJson(op) ? (["invalid", "too_large", "unsupported_media_type"] as const) : []),
   ...(op.octets ? (["unsupported_media_type"] as const) : []),
+  ...(op.limit ? (["rate_limited"] as const) : []),
   ...(op.creates ? (["idempotency_running"] as const) : []),
   ...(op.creates || op.honoursKey ? (["idempotency_mismatch"] as const) : []),
 ];

@@ -2,17 +2,23 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { z } from "zod";
+import { NOBODY } from "#domain/actor";
 import { type Ctx, demand } from "#domain/context";
 import { authenticate } from "#http/authenticate";
 import { demandMedia, readJsonText } from "#http/body";
+import { cookiesNamed } from "#http/cookies";
 import { idempotencyKeyOf, once } from "#http/idempotency";
 import { JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
+import { addressOf, enforceLimit } from "#http/rate-limit";
 import { routeOf, securitySchemesOf } from "#http/route";
 import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
 import { Fault } from "#kernel/fault";
 
 /** What the app puts on each request before the operations see it, and what a surface adds once it knows who asks. */
-export type AppEnv = { Bindings: Env; Variables: { base: BaseCtx; settings: AuthSettings; ctx: Ctx } };
+export type AppEnv = {
+  Bindings: Env;
+  Variables: { base: BaseCtx; settings: AuthSettings; ctx: Ctx /** Headers of the answer. */; answer: Headers };
+};
 type AppContext = Context<AppEnv>;
 type Step = MiddlewareHandler<AppEnv>;
 
@@ -39,7 +45,7 @@ export function answerFault(c: AppContext, surface: Surface, error: unknown): Re
   const fault = faultOf(error) ?? new Fault("internal", "something went wrong on our side");
   if (fault.code === "internal") c.var.base.log.error("unhandled error", { error });
   const { status, body } = surface.fault(fault.code, fault.message, fault.details);
-  return Response.json(body, { status });
+  return Response.json(body, { status, headers: c.var.answer });
 }
 
 /** The refusal that an error stands for; the library's own ones, as of malformed JSON, have a status alone. */
@@ -50,29 +56,19 @@ function faultOf(error: unknown): Fault | undefined {
 }
 
 /** Finds out who asks, and demands the operation's permission. */
-function admit(surface: Surface, { permission }: Operation): Step {
+function admit(surface: Surface, { permission, accepts = surface.credentials }: Operation): Step {
   return async (c, next) => {
-    const { base, settings } = c.var;
+    const { base, settings, answer } = c.var;
     if (permission === null) c.set("ctx", { ...base, actor: NOBODY });
     else {
-      const actor = await (surface.authenticate ?? authenticate)(base, c.req.raw, settings);
+      const auth = { request: c.req.raw, settings, accepts, answer };
+      const actor = await (surface.authenticate ?? authenticate)(base, auth);
       demand(actor, permission);
       c.set("ctx", { ...base, actor });
     }
     await next();
   };
 }
-
-const NOBODY: Ctx["actor"] = {
-  kind: "anonymous",
-  id: "anonymous",
-  teamId: "",
-  userId: null,
-  role: null,
-  platformAdmin: false,
-  credentialId: null,
-  subject: "anonymous",
-};
 
 /** Reads a JSON body with its limits; the library's validator then takes the text from Hono's cache and parses it. */
 function readBody({ bodyLimitBytes }: Operation): Step {
@@ -106,48 +102,62 @@ function refuseInvalid(result: { target: string; success: boolean; error?: z.Zod
 
 async function serve(c: AppContext, op: Operation): Promise<Response> {
   const input = inputOf(c, op);
-  if (!op.creates) return toResponse(await run(op, c.var.ctx, input));
+  await limit(c, op, input);
+  if (!op.creates) return toResponse(await run(op, c.var.ctx, input), c.var.answer);
   const creating = create(c, op, input);
   // A client that goes away must leave neither half a thing nor a key that waits for its answer.
   c.executionCtx.waitUntil(creating.catch(() => {}));
   return creating;
 }
 
-async function create(c: AppContext, op: Operation, input: Input): Promise<Response> {
-  const { ctx } = c.var;
-  const key = idempotencyKeyOf(c.req.header("idempotency-key"));
-  if (key === null) return toResponse(await run(op, ctx, input));
-  const request = { key, scope: `${c.req.method} ${c.req.path}`, body: [input.query, input.body] };
-  const answer = await once(ctx, request, (seeded) => run(op, seeded, input));
-  const response = toResponse(answer);
-  if (answer.replayed) response.headers.set("idempotent-replayed", "true");
-  return response;
+async function limit(c: AppContext, { limit, limitSubject }: Operation, input: Input): Promise<void> {
+  if (!limit) return;
+  const subject = limitSubject?.(input as never);
+  await enforceLimit(c.var.base, limit, { address: addressOf(c.req.raw), subject, answer: c.var.answer });
 }
 
-type Input = { params: unknown; query: unknown; body: unknown; raw: RawRequest };
+async function create(c: AppContext, op: Operation, input: Input): Promise<Response> {
+  const { ctx, answer: headers } = c.var;
+  const key = idempotencyKeyOf(c.req.header("idempotency-key"));
+  if (key === null) return toResponse(await run(op, ctx, input), headers);
+  const request = { key, scope: `${c.req.method} ${c.req.path}`, body: [input.query, input.body] };
+  const answer = await once(ctx, request, (seeded) => run(op, seeded, input));
+  if (answer.replayed) headers.set("idempotent-replayed", "true");
+  return toResponse(answer, headers);
+}
+
+type Input = { params: unknown; query: unknown; body: unknown; raw: RawRequest; headers: Headers };
 type Answer = { status: number; body: unknown };
 
 /** The validated parts of the request; the library has checked those that the route names. */
 function inputOf(c: AppContext, op: Operation): Input {
   const valid = (part: string): unknown => c.req.valid(part as never);
   const body = takesJson(op) ? valid("json") : undefined;
-  return { params: valid("param") ?? {}, query: valid("query") ?? {}, body, raw: rawOf(c.req.raw) };
+  const [raw, headers] = [rawOf(c.req.raw), c.var.answer];
+  return { params: valid("param") ?? {}, query: valid("query") ?? {}, body, raw, headers };
 }
 
 /** The answer goes through its schema: what the contract does not name is dropped, and no column slips across. */
-async function run(op: Operation, ctx: Ctx, input: Input): Promise<Answer> {
-  const outcome = { status: op.returns.status };
+async function run(op: Operation, ctx: Ctx, { headers, ...input }: Input): Promise<Answer> {
+  const outcome = { status: op.returns.status, headers };
   const output = await op.run(ctx, { ...input, outcome } as never);
   return { status: outcome.status, body: op.returns.schema.parse(output) };
 }
 
-function toResponse({ status, body }: Answer): Response {
-  if (body instanceof Response) return body;
-  return status === 204 ? new Response(null, { status }) : Response.json(body, { status });
+function toResponse({ status, body }: Answer, headers: Headers): Response {
+  if (body instanceof Response) {
+    for (const [name, value] of headers) body.headers.append(name, value);
+    return body;
+  }
+  return status === 204 || status === 302
+    ? new Response(null, { status, headers })
+    : Response.json(body, { status, headers });
 }
 
 function rawOf(request: Request): RawRequest {
   return {
+    url: request.url,
+    cookies: (name) => cookiesNamed(request, name),
     header: (name) => request.headers.get(name) ?? undefined,
     stream: () => (request.body ?? new Response("").body) as ReadableStream<Uint8Array>,
     signal: request.signal,

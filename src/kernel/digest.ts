@@ -1,4 +1,5 @@
-const hex = (bytes: ArrayBuffer) => Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
+const hex = (bytes: ArrayBuffer | Uint8Array) =>
+  Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
 
 /** SHA-256 of UTF-8 text as lower-case hex. */
 export async function sha256(text: string): Promise<string> {
@@ -10,6 +11,9 @@ export function randomToken(bytes = 32): string {
   const raw = String.fromCharCode(...crypto.getRandomValues(new Uint8Array(bytes)));
   return btoa(raw).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
+
+/** Random bytes as lower-case hex. */
+export const randomHex = (bytes: number): string => hex(crypto.getRandomValues(new Uint8Array(bytes)));
 
 /** Compares two strings of equal length without leaking where they differ. */
 export function sameText(a: string, b: string): boolean {

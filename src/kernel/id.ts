@@ -11,6 +11,9 @@ export const ID_PREFIXES = {
   message: "msg",
   step: "step",
   audit: "log",
+  channel: "ch",
+  delivery: "dlv",
+  mail: "mail",
   operation: "op",
 } as const;
 

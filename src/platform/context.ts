@@ -1,11 +1,14 @@
+import { waitUntil } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
 import type { Ctx, Ports } from "#domain/context";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
 import { makeHostPort } from "#platform/host/port";
+import { mailer } from "#platform/mail/mailer";
 import { catalog } from "#platform/models/catalog";
 import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
+import { secretBox } from "#platform/secret-box";
 import { sessionPort } from "#platform/session/port";
 
 /** The ports of an environment. They are stateless wrappers of its bindings. */
@@ -15,16 +18,20 @@ const portsOf = (env: Env): Ports => ({
   hosts: makeHostPort(env),
   principals: principalPort(env),
   models: catalog(env),
+  secrets: secretBox(env),
+  mailer: mailer(env),
 });
 
 /** What a request may use before it is known who asks: ports, directory, clock, ids, and a log that names the request. */
 export function contextOf(env: Env, requestId: string): Omit<Ctx, "actor"> {
+  const log = createLog(env.LOG_LEVEL, { requestId });
   return {
     ...portsOf(env),
     db: drizzle(env.DB),
     requestId,
-    log: createLog(env.LOG_LEVEL, { requestId }),
+    log,
     now: Date.now,
     newId: (kind) => newId(kind, Date.now()),
+    defer: (work) => waitUntil(work().catch((error) => log.error("deferred work failed", { error }))),
   };
 }

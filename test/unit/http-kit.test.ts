@@ -1,7 +1,8 @@
 import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { makeApiKey, parseApiKey } from "#domain/principal/api-key";
+import { take } from "#domain/principal/limit";
+import { isApiKey, makeApiKey, makeSessionToken, userOfSession } from "#domain/principal/values";
 import { shownWorkspaceId, workspaceKey } from "#domain/workspace/values";
 import { demandHarmless } from "#http/body";
 import { idsFrom } from "#http/idempotency";
@@ -112,13 +113,57 @@ test("ids from one seed are the same sequence, are ids, and do not repeat (R6)",
   );
 });
 
-test("a key carries its id, and nothing else is taken for one", () => {
-  const id = newId("apiKey", Date.now());
-  const key = makeApiKey(id);
-  expect(parseApiKey(key)).toEqual({ id });
-  for (const wrong of [`${key}x`, key.slice(1), key.toUpperCase(), ` ${key}`, "", key.replace("_", "-")]) {
-    expect(parseApiKey(wrong)).toBeUndefined();
+test("a key and a session's secret have their shapes, and nothing else is taken for one", () => {
+  const key = makeApiKey();
+  expect(key).toMatch(/^wrn_[0-9a-f]{32}$/);
+  expect(isApiKey(key)).toBe(true);
+  const userId = newId("user", Date.now());
+  const session = makeSessionToken(userId);
+  expect(userOfSession(session)).toBe(userId);
+  for (const right of [key, session]) {
+    for (const wrong of [
+      `${right}x`,
+      right.slice(1),
+      right.toUpperCase(),
+      ` ${right}`,
+      "",
+      right.replace(/[_.]/, "-"),
+    ]) {
+      expect(isApiKey(wrong)).toBe(false);
+      expect(userOfSession(wrong)).toBeUndefined();
+    }
   }
+  expect(isApiKey(session)).toBe(false);
+  expect(userOfSession(key)).toBeUndefined();
+});
+
+test("a limit lets its quota through at once, refills evenly, and never more than its quota in a window (I4)", () => {
+  const limits = fc.record({
+    quota: fc.integer({ min: 1, max: 20 }),
+    windowMs: fc.integer({ min: 100, max: 100_000 }),
+  });
+  fc.assert(
+    fc.property(limits, fc.array(fc.integer({ min: 0, max: 5_000 }), { maxLength: 60 }), (quota, gaps) => {
+      const limit = { bucket: "b", ...quota };
+      const passed: number[] = [];
+      let [now, fullAt] = [1_000_000, 0];
+      for (const gap of gaps) {
+        now += gap;
+        const taken = take(limit, fullAt, now);
+        fullAt = taken.fullAt;
+        if (taken.state.retryAfterMs === 0) passed.push(now);
+        else expect(take(limit, fullAt, now + taken.state.retryAfterMs).state.retryAfterMs).toBe(0);
+        expect(taken.state.remaining).toBeGreaterThanOrEqual(0);
+        expect(taken.state.remaining).toBeLessThan(limit.quota);
+      }
+      const burst = passed.filter((at) => at === passed[0]).length;
+      expect(burst).toBeLessThanOrEqual(limit.quota);
+      for (const start of passed) {
+        const within = passed.filter((at) => at >= start && at < start + limit.windowMs).length;
+        expect(within).toBeLessThanOrEqual(2 * limit.quota);
+      }
+    }),
+  );
 });
 
 test("chosen workspace ids of different teams never meet, and show as they were chosen (T1)", () => {

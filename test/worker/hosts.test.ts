@@ -14,7 +14,7 @@ const app = new Hono<AppEnv>();
 app.use(async (c, next) => {
   const { actor: _, ...base } = ctxOf(actorOf("", null, "anonymous"));
   c.set("base", base);
-  c.set("settings", { anonymous: true, setupToken: undefined });
+  c.set("settings", { anonymous: true, setupToken: undefined, origins: [] });
   await next();
 });
 app.route("/", surfaceApp(platformSurface));

@@ -64,7 +64,7 @@ test("whatever crashes in between, the repeats make exactly one set of rows (R6)
     fc.asyncProperty(fc.array(fc.constantFrom(...CRASHES), { maxLength: 5 }), fc.uuid(), async (crashes, key) => {
       const t = await tenant();
       const attempt = (crash: Crash) => {
-        const ctx = { ...t.ctx, actor: { ...t.ctx.actor, id: t.keyId } };
+        const ctx = { ...t.ctx, actor: { ...t.ctx.actor, principal: t.principal } };
         const principals: typeof ctx.principals = {
           principal: (id) => {
             const handle = ctx.principals.principal(id);
@@ -72,10 +72,7 @@ test("whatever crashes in between, the repeats make exactly one set of rows (R6)
               throw new Error("crashed");
             };
             return {
-              enrol: (credential) => handle.enrol(credential),
-              verify: (hash) => handle.verify(hash),
-              revoke: (credential) => handle.revoke(credential),
-              claim: (k, fingerprint) => handle.claim(k, fingerprint),
+              ...handle,
               settle: (k, answer) => (crash === "while storing the answer" ? die() : handle.settle(k, answer)),
               // A crashed isolate releases nothing.
               release: async () => {},
@@ -94,7 +91,7 @@ test("whatever crashes in between, the repeats make exactly one set of rows (R6)
       for (const crash of [...crashes, "none" as const, "none" as const]) {
         const answer = await attempt(crash).catch(() => undefined);
         if (answer) seen.add(JSON.stringify(answer.body));
-        else await expireLeases(t.keyId);
+        else await expireLeases(t.principal);
       }
       expect(seen.size).toBe(1);
       expect(await countOf("workspaces", "team_id = ?", t.teamId)).toBe(1);
@@ -107,7 +104,7 @@ test("whatever crashes in between, the repeats make exactly one set of rows (R6)
 
 test("an effect that may have happened keeps the key for the same request", async () => {
   const t = await tenant();
-  const ctx = { ...t.ctx, actor: { ...t.ctx.actor, id: t.keyId } };
+  const ctx = { ...t.ctx, actor: { ...t.ctx.actor, principal: t.principal } };
   const ids: string[] = [];
   const attempt = (fail: boolean, body: unknown = {}) =>
     once(ctx, { key: "k", scope: "POST /x", body }, async (seeded) => {
@@ -124,7 +121,7 @@ test("an effect that may have happened keeps the key for the same request", asyn
 test("answers are forgotten after a day, by the object's own alarm", async () => {
   const t = await tenant();
   await create(t, "k", "n");
-  const object = env.PRINCIPAL.getByName(t.keyId);
+  const object = env.PRINCIPAL.getByName(t.principal);
   await runInDurableObject(object, (_, { storage }) => {
     storage.sql.exec("UPDATE claims SET claimed_at = 0").toArray();
   });
@@ -137,7 +134,7 @@ test("answers are forgotten after a day, by the object's own alarm", async () =>
 test("keys that grow old one after another are forgotten together, at most once an hour", async () => {
   const t = await tenant();
   for (const key of ["a", "b"]) await create(t, key, "n");
-  const object = env.PRINCIPAL.getByName(t.keyId);
+  const object = env.PRINCIPAL.getByName(t.principal);
   const soon = Date.now() - DAY + SECOND;
   await runInDurableObject(object, (_, { storage }) => {
     storage.sql.exec("UPDATE claims SET claimed_at = ?", soon).toArray();

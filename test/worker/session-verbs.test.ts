@@ -38,6 +38,8 @@ async function member(role: "member" | "viewer" = "member"): Promise<Ctx & { wor
     role,
     platformAdmin: false,
     credentialId: null,
+    name: "Me",
+    principal: "",
     subject: "user:me",
   } as const;
   const workspaceId = newId("workspace", now);

@@ -7,11 +7,13 @@ export function hostActor({ hostId, teamId, family }: HostClaims): Actor {
   return {
     kind: "host",
     id: hostId,
+    name: hostId,
     teamId: teamId ?? "",
     userId: null,
     role: null,
     platformAdmin: false,
     credentialId: `${hostId}#${family}`,
+    principal: "",
     subject: `host:${hostId}`,
   };
 }

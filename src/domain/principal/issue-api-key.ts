@@ -1,35 +1,26 @@
-import type { Role } from "#domain/actor";
 import { audit } from "#domain/audit/audit";
-import { type Actor, type Ctx, commit } from "#domain/context";
-import { apiKeyPrefix, makeApiKey } from "#domain/principal/api-key";
+import { type Ctx, commit } from "#domain/context";
 import { insertApiKey } from "#domain/principal/repo";
+import { apiKeyPrefix, keyPrincipal, makeApiKey } from "#domain/principal/values";
 import { sha256 } from "#kernel/digest";
 
-export type IssuedKey = { id: string; key: string };
+export type IssuedKey = { id: string; key: string; name: string; prefix: string; createdAt: number };
 
 /**
- * Makes a key that acts for a user in a team, with that user's role. The caller has decided that it may be made. The
- * key itself is returned this once; its hash lives in the key's object.
+ * Makes a key that acts for a user in a team, with the role the user has there. The caller has decided that it may be
+ * made. The key itself is returned this once; only its hash is kept.
  */
 export async function issueApiKey(
   ctx: Ctx,
-  input: { teamId: string; userId: string; role: Role; platformAdmin: boolean; name: string },
+  input: { teamId: string; userId: string; name: string },
 ): Promise<IssuedKey> {
-  const id = ctx.newId("apiKey");
-  const key = makeApiKey(id);
-  const { teamId, userId, role, platformAdmin, name } = input;
-  const row = { id, teamId, createdBy: userId, name, prefix: apiKeyPrefix(key), createdAt: ctx.now() };
-  const actor: Actor = {
-    kind: "api_key",
-    id,
-    teamId,
-    userId,
-    role,
-    platformAdmin,
-    credentialId: id,
-    subject: `user:${userId}`,
-  };
+  const { teamId, userId, name } = input;
+  const [id, key, createdAt] = [ctx.newId("apiKey"), makeApiKey(), ctx.now()];
+  const [prefix, secretHash] = [apiKeyPrefix(key), await sha256(key)];
+  const row = { id, teamId, createdBy: userId, name, prefix, secretHash, createdAt };
   await commit(ctx.db, insertApiKey(ctx.db, row), audit(ctx, "api_key.created", id, { name }));
-  await ctx.principals.principal(id).enrol({ id, secretHash: await sha256(key), actor, expiresAt: null });
-  return { id, key };
+  const grant = { kind: "api_key", keyId: id, keyName: name, userId, teamId } as const;
+  const enrolment = { id, secretHash, grant, createdAt, expiresAt: null, idleMs: null, device: null };
+  await ctx.principals.principal(keyPrincipal(secretHash)).enrol(enrolment);
+  return { id, key, name, prefix, createdAt };
 }

@@ -1,4 +1,4 @@
-import type { Actor } from "#domain/actor";
+import type { Actor, Permission } from "#domain/actor";
 import type { Result } from "#kernel/fault";
 import type { JsonObject } from "#kernel/json";
 
@@ -12,14 +12,67 @@ export type IdempotencyClaim =
    */
   { state: "fresh"; seed: string; at: number } | { state: "answered"; answer: IdempotencyAnswer };
 
-/** Liveness of one principal's credentials, and its idempotency keys. One hop, no D1. */
+/**
+ * Whom a credential acts for. Name, role and standing of a user are read from the directory and kept until they change;
+ * a `fixed` actor is what it is.
+ */
+export type Grant =
+  | { kind: "session"; userId: string; teamId: string }
+  | { kind: "api_key"; keyId: string; keyName: string; userId: string; teamId: string }
+  | { kind: "fixed"; actor: Actor };
+
+/** Where a session was begun, as its owner sees it listed. */
+export type Device = { userAgent: string; address: string };
+
+export type Enrolment = {
+  id: string;
+  /** SHA-256 of the secret, lower-case hex. */
+  secretHash: string;
+  grant: Grant;
+  createdAt: number;
+  /** When it ends whatever happens, in milliseconds; null for never. */
+  expiresAt: number | null;
+  /** How long it may go unused; null for as long as it likes. */
+  idleMs: number | null;
+  device: Device | null;
+};
+
+export type ListedCredential = Pick<Enrolment, "id" | "createdAt" | "expiresAt" | "device"> & { seenAt: number };
+
+/** A limit on how often something may happen: at most `quota` in `windowMs`, refilled evenly. */
+export type Limit = { bucket: string; quota: number; windowMs: number };
+
+/** What is left of a limit after a request; `retryAfterMs` is 0 when the request may go on. */
+export type LimitState = Limit & { remaining: number; resetMs: number; retryAfterMs: number };
+
+/** Liveness of one principal's credentials, its idempotency keys and its rate limits. One hop, no D1 on the way. */
 export interface PrincipalHandle {
   /** Stores a credential by the SHA-256 of its secret. Safe to repeat. */
-  enrol(credential: { id: string; secretHash: string; actor: Actor; expiresAt: number | null }): Promise<void>;
-  /** The actor of a live credential; `unauthenticated` for a wrong, expired or revoked one. */
+  enrol(credential: Enrolment): Promise<void>;
+  /**
+   * The actor of a live credential, which also counts as its use; `unauthenticated` for one that is wrong, expired or
+   * revoked, and for one whose user may not act any more.
+   */
   verify(secretHash: string): Promise<Result<Actor>>;
-  /** From the next `verify` on the credential is refused. */
+  /** Live credentials, newest use first. */
+  list(): Promise<ListedCredential[]>;
+  /** From the next `verify` on the credential is refused, and streams opened with it end. */
   revoke(credentialId: string): Promise<void>;
+  revokeAll(): Promise<void>;
+  /**
+   * To be called before the directory changes who the principal is or what it may do. For some seconds every `verify`
+   * then reads the directory, so none answers by what was true before the change.
+   */
+  distrust(): Promise<void>;
+  /** To be called after such a change: ends streams whose credential no longer allows them. */
+  recheck(): Promise<void>;
+  /**
+   * A socket that is closed when the credential ends, or no longer holds `permission` in its present team. It costs
+   * nothing while it is idle. `unauthenticated` when the credential is not live.
+   */
+  watch(credentialId: string, permission: Permission): Promise<Response>;
+  /** Counts one request against limits; when one is used up none is charged. */
+  take(limits: readonly Limit[]): Promise<LimitState[]>;
   /**
    * Claims a key for a request. Refuses with `idempotency_mismatch` when the key came with another request before and
    * with `idempotency_running` while the first request is still at work, which it is believed for a minute.
@@ -34,4 +87,4 @@ export interface PrincipalHandle {
   release(key: string, effect: "none" | "unknown"): Promise<void>;
 }
 
-export type PrincipalPort = { principal(id: string): PrincipalHandle };
+export type PrincipalPort = { principal(name: string): PrincipalHandle };

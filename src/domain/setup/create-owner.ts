@@ -1,9 +1,10 @@
-import type { Role } from "#domain/actor";
+import { NOBODY, type Role } from "#domain/actor";
 import { audit } from "#domain/audit/audit";
 import { type Actor, type Ctx, commit, demand } from "#domain/context";
-import { ANONYMOUS_PRINCIPAL, ANONYMOUS_SECRET } from "#domain/principal/api-key";
 import { issueApiKey } from "#domain/principal/issue-api-key";
 import { findOwner, insertMembership, insertTeam, insertUser } from "#domain/principal/repo";
+import { ANONYMOUS_PRINCIPAL, ANONYMOUS_SECRET } from "#domain/principal/values";
+import { newSlug } from "#domain/team/values";
 import { sha256 } from "#kernel/digest";
 import { Fault } from "#kernel/fault";
 
@@ -24,7 +25,7 @@ export async function createOwner(ctx: Ctx, input: { email: string; teamName: st
   const { userId, teamId } = owner;
   await admitAnonymous(ctx, teamId);
   const scoped = { ...ctx, actor: { ...ctx.actor, teamId } };
-  const issued = await issueApiKey(scoped, { teamId, userId, role: OWNER, platformAdmin: true, name: "set-up" });
+  const issued = await issueApiKey(scoped, { teamId, userId, name: "set-up" });
   return { userId, teamId, apiKeyId: issued.id, apiKey: issued.key };
 }
 
@@ -36,8 +37,8 @@ async function insertOwner(ctx: Ctx, email: string, teamName: string) {
     await commit(
       ctx.db,
       insertUser(ctx.db, { id: userId, email, status: "active", isPlatformAdmin: true, ...times }),
-      insertTeam(ctx.db, { id: teamId, name: teamName, slug: teamId.replace("_", "-"), ...times }),
-      insertMembership(ctx.db, { teamId, userId, role: OWNER, createdAt: at }),
+      insertTeam(ctx.db, { id: teamId, name: teamName, slug: newSlug(), ...times }),
+      insertMembership(ctx.db, { teamId, userId, role: OWNER, isDefault: true, createdAt: at }),
       audit(scoped, "user.created", userId),
       audit(scoped, "team.created", teamId),
     );
@@ -51,16 +52,21 @@ async function insertOwner(ctx: Ctx, email: string, teamName: string) {
 
 async function admitAnonymous(ctx: Ctx, teamId: string): Promise<void> {
   const actor: Actor = {
-    kind: "anonymous",
+    ...NOBODY,
     id: ANONYMOUS_PRINCIPAL,
     teamId,
-    userId: null,
     role: "member",
-    platformAdmin: false,
-    credentialId: null,
+    principal: ANONYMOUS_PRINCIPAL,
+    credentialId: ANONYMOUS_PRINCIPAL,
     subject: "standalone:anonymous",
   };
-  await ctx.principals
-    .principal(ANONYMOUS_PRINCIPAL)
-    .enrol({ id: ANONYMOUS_PRINCIPAL, secretHash: await sha256(ANONYMOUS_SECRET), actor, expiresAt: null });
+  await ctx.principals.principal(ANONYMOUS_PRINCIPAL).enrol({
+    id: ANONYMOUS_PRINCIPAL,
+    secretHash: await sha256(ANONYMOUS_SECRET),
+    grant: { kind: "fixed", actor },
+    createdAt: ctx.now(),
+    expiresAt: null,
+    idleMs: null,
+    device: null,
+  });
 }

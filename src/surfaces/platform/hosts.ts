@@ -113,6 +113,7 @@ export const hostOperations = [
     summary: "Give a sign of life",
     description: "The header `X-Host-Address` tells an address that changed since the host registered.",
     permission: "host:report",
+    accepts: ["host"],
     params: z.object({ id: z.string() }),
     returns: { status: 204, schema: Empty },
     faults: ["host_not_found"],

@@ -28,6 +28,7 @@ export const runtimeSurface: Surface = {
     ...runOperations,
     ...eventOperations,
   ],
+  credentials: ["api_key", "session"],
   faultBody: FaultBody,
   fault,
 };

@@ -1,8 +1,10 @@
 import { z } from "zod";
+import { systemActor } from "#domain/actor";
 import { inviteHost } from "#domain/host/invite-host";
 import { createOwner } from "#domain/setup/create-owner";
+import type { AuthRequest } from "#http/authenticate";
 import { operation } from "#http/operation";
-import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
+import type { BaseCtx, Surface } from "#http/surface";
 import { sameText, sha256 } from "#kernel/digest";
 import { FAULTS, Fault } from "#kernel/fault";
 
@@ -44,21 +46,12 @@ const operations = [
  * The set-up token is the whole gate, wherever the request comes from: 32 random bytes that exist while a deployment is
  * set up. Whoever fails here is told what an unknown route is told, so that nobody learns that the route exists.
  */
-async function authenticate(base: BaseCtx, request: Request, settings: AuthSettings) {
+async function authenticate(base: BaseCtx, { request, settings }: AuthRequest) {
   const token = request.headers.get("x-setup-token");
   const known = settings.setupToken && token !== null && (await sameSecret(token, settings.setupToken));
   if (!known) throw new Fault("route_not_found", "no such route");
   base.log.info("set-up", { path: new URL(request.url).pathname });
-  return {
-    kind: "system" as const,
-    id: "setup",
-    teamId: "",
-    userId: null,
-    role: null,
-    platformAdmin: true,
-    credentialId: null,
-    subject: "system:setup",
-  };
+  return systemActor("setup");
 }
 
 const sameSecret = async (a: string, b: string) => sameText(await sha256(a), await sha256(b));
@@ -74,5 +67,5 @@ export const setupSurface: Surface = {
   faultBody: FaultBody,
   fault: (code, message) => ({ status: FAULTS[code].status, body: { error: { code, message } } }),
   authenticate,
-  credential: { name: "setupToken", header: "X-Setup-Token" },
+  credentials: ["setup"],
 };

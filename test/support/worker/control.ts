@@ -22,11 +22,13 @@ const missing = (port: string) =>
 export const actorOf = (teamId: string, role: Role | null = "owner", kind: Actor["kind"] = "user"): Actor => ({
   kind,
   id: `${kind}_1`,
+  name: kind,
   teamId,
   userId: null,
   role,
   platformAdmin: false,
   credentialId: null,
+  principal: "",
   subject: `${kind}:1`,
 });
 
@@ -44,6 +46,9 @@ export function ctxOf(actor: Actor): Ctx {
     sessions: missing("sessions"),
     principals: missing("principals"),
     models: missing("models"),
+    secrets: missing("secrets"),
+    mailer: missing("mailer"),
+    defer: (work) => void work(),
   };
 }
 

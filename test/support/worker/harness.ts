@@ -3,6 +3,8 @@ import type { Actor, Role } from "#domain/actor";
 import { type Ctx, commit } from "#domain/context";
 import { issueApiKey } from "#domain/principal/issue-api-key";
 import { insertMembership, insertTeam, insertUser } from "#domain/principal/repo";
+import { keyPrincipal } from "#domain/principal/values";
+import { sha256 } from "#kernel/digest";
 import { newId } from "#kernel/id";
 import { contextOf } from "#platform/context";
 
@@ -47,7 +49,18 @@ export async function tenant(role: Role = "owner") {
   const [userId, teamId] = [newId("user", now), newId("team", now)];
   const subject = `user:${userId}`;
   const actor: Actor = {
-    ...{ kind: "user", id: userId, teamId, userId, role, platformAdmin: false, credentialId: null, subject },
+    ...{
+      kind: "user",
+      id: userId,
+      name: "Test",
+      teamId,
+      userId,
+      role,
+      platformAdmin: false,
+      credentialId: null,
+      subject,
+    },
+    principal: userId,
   } as Actor;
   const ctx = contextFor(actor);
   const times = { createdAt: now, updatedAt: now };
@@ -57,7 +70,7 @@ export async function tenant(role: Role = "owner") {
     insertTeam(ctx.db, { id: teamId, name: "Team", slug: teamId, ...times }),
     insertMembership(ctx.db, { teamId, userId, role, createdAt: now }),
   );
-  const { id: keyId, key } = await issueApiKey(ctx, { teamId, userId, role, platformAdmin: false, name: "test" });
+  const { id: keyId, key } = await issueApiKey(ctx, { teamId, userId, name: "test" });
   const send = (method: Method, path: string, body?: unknown, headers: Record<string, string> = {}) =>
     call(method, path, { body, headers: { "x-api-key": key, ...headers } });
   return {
@@ -65,6 +78,8 @@ export async function tenant(role: Role = "owner") {
     teamId,
     keyId,
     key,
+    /** Name of the key's principal. */
+    principal: keyPrincipal(await sha256(key)),
     ctx,
     call: send,
     /** A new workspace, through the API. */

@@ -1,0 +1,57 @@
+import { and, eq, inArray, isNull } from "drizzle-orm";
+import { type Ctx, commit, type Db, type Statement } from "#domain/context";
+import { keyPrincipal, userPrincipal } from "#domain/principal/values";
+import { apiKeys, memberships } from "#schema";
+
+const AT_ONCE = 40;
+
+/**
+ * Commits a change of who somebody is or what they may do. Their principals read the directory anew from before the
+ * change on, so it holds from the next request on (T7), and streams that it forbids end. A crash on the way loses
+ * nothing: a principal that was told to distrust looks again by itself.
+ */
+export async function commitIdentity(
+  ctx: Pick<Ctx, "db" | "principals" | "log">,
+  principals: readonly string[],
+  first: Statement,
+  ...rest: Statement[]
+): Promise<void> {
+  await forEach(principals, (name) => ctx.principals.principal(name).distrust());
+  await commit(ctx.db, first, ...rest);
+  try {
+    await forEach(principals, (name) => ctx.principals.principal(name).recheck());
+  } catch (error) {
+    ctx.log.warn("a principal will look again by itself", { error });
+  }
+}
+
+async function forEach(names: readonly string[], work: (name: string) => Promise<void>): Promise<void> {
+  for (let i = 0; i < names.length; i += AT_ONCE) await Promise.all(names.slice(i, i + AT_ONCE).map(work));
+}
+
+/** The principals of a user: the user's own, and those of the keys they made, in one team or in all. */
+export async function principalsOfUser(db: Db, userId: string, teamId?: string): Promise<string[]> {
+  const made = and(eq(apiKeys.createdBy, userId), isNull(apiKeys.revokedAt));
+  const where = teamId === undefined ? made : and(made, eq(apiKeys.teamId, teamId));
+  const keys = await db.select({ hash: apiKeys.secretHash }).from(apiKeys).where(where);
+  return [userPrincipal(userId), ...keys.map(({ hash }) => keyPrincipal(hash))];
+}
+
+/** The principals of everyone in the teams, and of the teams' keys. */
+export async function principalsOfTeams(db: Db, teamIds: readonly string[]): Promise<string[]> {
+  if (teamIds.length === 0) return [];
+  const [members, keys] = await Promise.all([
+    db
+      .select({ userId: memberships.userId })
+      .from(memberships)
+      .where(inArray(memberships.teamId, [...teamIds])),
+    db
+      .select({ hash: apiKeys.secretHash })
+      .from(apiKeys)
+      .where(and(inArray(apiKeys.teamId, [...teamIds]), isNull(apiKeys.revokedAt))),
+  ]);
+  return [
+    ...new Set(members.map(({ userId }) => userPrincipal(userId))),
+    ...keys.map(({ hash }) => keyPrincipal(hash)),
+  ];
+}
