@@ -70,14 +70,21 @@ const localFile = (dataDir: string) => join(dataDir, "local.json");
 const remember = (dataDir: string, local: Local) =>
   writeFileSync(localFile(dataDir), JSON.stringify(local), { mode: 0o600 });
 
-/** The owner of a new deployment, or the one that is there already. */
+/** The owner of a new deployment, or the one that is there already; a key that was revoked is replaced. */
 export async function setUp(url: string, dataDir: string, setupToken: string): Promise<Local> {
-  if (existsSync(localFile(dataDir))) return JSON.parse(readFileSync(localFile(dataDir), "utf8")) as Local;
+  const file = localFile(dataDir);
+  const known = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Local) : undefined;
+  if (known && (await isAlive(url, known.apiKey))) return known;
   const setup = api(url, { "x-setup-token": setupToken });
   const owner = await setup<Local>("POST", "/internal/v1/setup/owner", { email: OWNER_EMAIL });
-  const local: Local = { apiKey: owner.apiKey, teamId: owner.teamId };
+  const local: Local = { ...known, apiKey: owner.apiKey, teamId: owner.teamId };
   remember(dataDir, local);
   return local;
+}
+
+async function isAlive(url: string, apiKey: string): Promise<boolean> {
+  const { status } = await fetch(`${url}/api/v1/workspaces?pageSize=1`, { headers: { "x-api-key": apiKey } });
+  return status !== 401;
 }
 
 /** Starts the host agent; the first time it is invited with a one-time token. */
