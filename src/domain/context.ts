@@ -40,7 +40,11 @@ export type Ctx = Ports & {
   defer(work: () => Promise<unknown>): void;
 };
 
-/** Writes a change with its audit and event rows in one atomic batch; D1 has no interactive transaction. */
-export async function commit(db: Db, first: Statement, ...rest: Statement[]): Promise<void> {
-  await db.batch([first, ...rest]);
+/**
+ * Writes a change with its audit and event rows in one atomic batch; D1 has no interactive transaction. Answers the rows
+ * that the first statement returned: none for one without `returning`, or whose condition did not hold.
+ */
+export async function commit(db: Db, first: Statement, ...rest: Statement[]): Promise<unknown[]> {
+  const [rows] = await db.batch([first, ...rest]);
+  return Array.isArray(rows) ? rows : [];
 }

@@ -1,31 +1,47 @@
 import { type AuditAction, scopeOf, subjectOf } from "#domain/audit/catalogue";
+import { CHANGED, insertWhere } from "#domain/conditional";
 import type { Ctx, Statement } from "#domain/context";
 import { auditEntries } from "#schema";
 
 export type { AuditAction } from "#domain/audit/catalogue";
 
 type AuditCtx = Pick<Ctx, "actor" | "db" | "newId" | "now" | "requestId">;
+type Entry = typeof auditEntries.$inferSelect;
 type Details = Record<string, unknown>;
 
 /** The audit row of a change, to be committed in the same batch as the change. `metadata` must hold no secret. */
 export function audit(ctx: AuditCtx, action: AuditAction, subjectId: string, metadata: Details = {}): Statement {
-  return entry(ctx, action, subjectId, "ok", metadata);
+  return insert(ctx, entry(ctx, action, subjectId, "ok", metadata));
+}
+
+/** The audit row of a conditional change: it is written if the statement just before it in the batch changed a row. */
+export function auditIfChanged(
+  ctx: AuditCtx,
+  action: AuditAction,
+  subjectId: string,
+  metadata: Details = {},
+): Statement {
+  const row = entry(ctx, action, subjectId, "ok", metadata);
+  return insertWhere(ctx.db, auditEntries, row, CHANGED).onConflictDoNothing();
 }
 
 /** The audit row of an attempt that was refused. */
 export function auditRefusal(ctx: AuditCtx, action: AuditAction, subjectId: string, metadata: Details = {}): Statement {
-  return entry(ctx, action, subjectId, "refused", metadata);
+  return insert(ctx, entry(ctx, action, subjectId, "refused", metadata));
 }
+
+/** A repeat under one Idempotency-Key derives the same id; the change is then already noted. */
+const insert = ({ db }: AuditCtx, row: Entry): Statement => db.insert(auditEntries).values(row).onConflictDoNothing();
 
 function entry(
   ctx: AuditCtx,
   action: AuditAction,
   subjectId: string,
-  result: "ok" | "refused",
+  result: Entry["result"],
   metadata: Details,
-): Statement {
+): Entry {
   const { actor } = ctx;
-  const row = {
+  return {
     id: ctx.newId("audit"),
     teamId: actor.teamId,
     actorKind: actor.kind,
@@ -41,6 +57,4 @@ function entry(
     metadata,
     createdAt: ctx.now(),
   };
-  // A repeat under one Idempotency-Key derives the same id; the change is then already noted.
-  return ctx.db.insert(auditEntries).values(row).onConflictDoNothing();
 }

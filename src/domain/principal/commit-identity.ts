@@ -8,21 +8,22 @@ const AT_ONCE = 40;
 /**
  * Commits a change of who somebody is or what they may do. Their principals read the directory anew from before the
  * change on, so it holds from the next request on (T7), and streams that it forbids end. A crash on the way loses
- * nothing: a principal that was told to distrust looks again by itself.
+ * nothing: a principal that was told to distrust looks again by itself. Answers like `commit`.
  */
 export async function commitIdentity(
   ctx: Pick<Ctx, "db" | "principals" | "log">,
   principals: readonly string[],
   first: Statement,
   ...rest: Statement[]
-): Promise<void> {
+): Promise<unknown[]> {
   await forEach(principals, (name) => ctx.principals.principal(name).distrust());
-  await commit(ctx.db, first, ...rest);
+  const rows = await commit(ctx.db, first, ...rest);
   try {
     await forEach(principals, (name) => ctx.principals.principal(name).recheck());
   } catch (error) {
     ctx.log.warn("a principal will look again by itself", { error });
   }
+  return rows;
 }
 
 async function forEach(names: readonly string[], work: (name: string) => Promise<void>): Promise<void> {
