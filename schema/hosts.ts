@@ -1,4 +1,4 @@
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 
 /** A machine that runs sandboxes. `teamId` is set for a team's own hosts and null for those of the platform. */
 export const hosts = sqliteTable(
@@ -23,4 +23,11 @@ export const hosts = sqliteTable(
     lastHeartbeatAt: integer("last_heartbeat_at"),
   },
   (t) => [index("hosts_placement").on(t.type, t.status), index("hosts_team").on(t.teamId)],
+);
+
+/** Labels that people put on hosts. */
+export const hostTags = sqliteTable(
+  "host_tags",
+  { hostId: text("host_id").notNull(), tag: text("tag").notNull() },
+  (t) => [primaryKey({ columns: [t.hostId, t.tag] })],
 );

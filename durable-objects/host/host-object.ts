@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
-import { type Credentials, invite, isLive, noCredentials, redeem, rotate } from "#domain/host/credentials";
+import { type Credentials, invite, isLive, noCredentials, redeem, retire, rotate } from "#domain/host/credentials";
 import {
   initialLiveness,
   type Liveness,
@@ -60,7 +60,13 @@ export class HostObject extends DurableObject<Env> implements HostHandle {
     return answer;
   }
 
+  async retire(): Promise<void> {
+    if (this.#host)
+      this.#write({ ...this.#host, credentials: retire(this.#host.credentials), liveness: initialLiveness });
+  }
+
   async verify(family: number): Promise<Result<null>> {
+    if (this.#host?.credentials.retired) return refuse("host_not_found", "the host was deleted");
     if (this.#host && isLive(this.#host.credentials, family)) return ok(null);
     return refuse("unauthenticated", "the host token is not valid");
   }

@@ -21,6 +21,8 @@ export const PERMISSIONS = [
   "sandbox:write",
   "session:read",
   "session:write",
+  "host:read",
+  "host:write",
   "host:report",
   "platform:admin",
   "platform:setup",
@@ -47,8 +49,8 @@ export type Actor = {
   subject: string;
 };
 
-/** What every user may do, whatever the team. */
-const OWN_ACCOUNT: readonly Permission[] = ["account:read", "account:write"];
+/** What every user may ask for, whatever the team; which hosts are theirs is the verbs' to say. */
+const OWN_ACCOUNT: readonly Permission[] = ["account:read", "account:write", "host:read", "host:write"];
 
 const READ: readonly Permission[] = [
   "team:read",

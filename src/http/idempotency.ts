@@ -29,32 +29,46 @@ export function idempotencyKeyOf(header: string | undefined): string | null {
 /** What two requests must share to count as the same one. */
 export const fingerprintOf = (body: unknown): Promise<string> => sha256(canonicalJson(body));
 
-type Work = (ctx: Ctx) => Promise<{ status: number; body: unknown }>;
+type Answer = { status: number; body: unknown };
+type Work = (ctx: Ctx) => Promise<Answer>;
+
+/** A request as far as it matters whether it is a repeat. `scope` is its method and path. */
+type Keyed = { key: string; scope: string; body: unknown; secret: boolean };
 
 /**
- * Does `work` at most once per caller and key. `scope` is the method and path. A repeat with the same body gets the
+ * Does `work` at most once per caller and key. A repeat with the same body gets the
  * stored answer; after a crash between effect and stored answer it does the work again at the same time and with the
  * same ids, which makes the same rows.
  */
-export async function once(
-  ctx: Ctx,
-  request: { key: string; scope: string; body: unknown },
-  work: Work,
-): Promise<{ status: number; body: unknown; replayed: boolean }> {
+export async function once(ctx: Ctx, request: Keyed, work: Work): Promise<Answer & { replayed: boolean }> {
   const principal = ctx.principals.principal(ctx.actor.principal);
   const key = await sha256([ctx.actor.teamId, request.scope, request.key].join("\n"));
   const claim = unwrap(await principal.claim(key, await fingerprintOf(request.body)));
-  if (claim.state === "answered") return { ...claim.answer, replayed: true };
+  const box = answerBox(ctx, key, request.secret);
+  if (claim.state === "answered") return { ...(await box.open(claim.answer)), replayed: true };
   const { seed, at } = claim;
   try {
     const { status, body } = await work({ ...ctx, now: () => at, newId: idsFrom(seed, at) });
-    await principal.settle(key, { status, body: (body ?? null) as JsonObject | null } satisfies IdempotencyAnswer);
+    await principal.settle(key, await box.close({ status, body }));
     return { status, body, replayed: false };
   } catch (error) {
     // A creating verb that refuses has left nothing behind; any other error may have come after the effect.
     await principal.release(key, error instanceof Fault ? "none" : "unknown");
     throw error;
   }
+}
+
+/** How an answer is kept for a repeat: as it is, or sealed when it shows a secret. */
+function answerBox({ secrets }: Ctx, key: string, secret: boolean) {
+  return {
+    async close({ status, body }: Answer): Promise<IdempotencyAnswer> {
+      if (!secret) return { status, body: (body ?? null) as JsonObject | null };
+      return { status, body: { sealed: await secrets.seal(JSON.stringify(body), key) } };
+    },
+    async open({ status, body }: IdempotencyAnswer): Promise<Answer> {
+      return secret ? { status, body: JSON.parse(await secrets.open(String(body?.sealed), key)) } : { status, body };
+    },
+  };
 }
 
 /** The same sequence of ids for the same seed (sfc32 over its four words); as unguessable as the seed. */

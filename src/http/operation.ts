@@ -59,6 +59,8 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
    * begun is finished although the client goes away.
    */
   creates: boolean;
+  /** True when the answer shows a secret: what is kept of it for a repeat is then sealed. */
+  showsSecret: boolean;
   /** True when `run` heeds an `Idempotency-Key` itself, in the transaction that stores its effect. */
   honoursKey: boolean;
   returns: Returns<R>;
@@ -78,7 +80,16 @@ export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType
 };
 
 const nothing = z.object({});
-type Defaults = "params" | "query" | "body" | "octets" | "bodyLimitBytes" | "creates" | "honoursKey" | "also";
+type Defaults =
+  | "params"
+  | "query"
+  | "body"
+  | "octets"
+  | "bodyLimitBytes"
+  | "creates"
+  | "showsSecret"
+  | "honoursKey"
+  | "also";
 
 /**
  * Describes an endpoint. Router, OpenAPI document, permission table and contract tests all read the same value.
@@ -97,6 +108,7 @@ export function operation<
     octets: false,
     bodyLimitBytes: JSON_BODY_LIMIT_BYTES,
     creates: false,
+    showsSecret: false,
     honoursKey: false,
     also: [],
   };

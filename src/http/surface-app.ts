@@ -120,7 +120,12 @@ async function create(c: AppContext, op: Operation, input: Input): Promise<Respo
   const { ctx, answer: headers } = c.var;
   const key = idempotencyKeyOf(c.req.header("idempotency-key"));
   if (key === null) return toResponse(await run(op, ctx, input), headers);
-  const request = { key, scope: `${c.req.method} ${c.req.path}`, body: [input.query, input.body] };
+  const request = {
+    key,
+    scope: `${c.req.method} ${c.req.path}`,
+    body: [input.query, input.body],
+    secret: op.showsSecret,
+  };
   const answer = await once(ctx, request, (seeded) => run(op, seeded, input));
   if (answer.replayed) headers.set("idempotent-replayed", "true");
   return toResponse(answer, headers);

@@ -26,6 +26,7 @@ export const FAULTS = {
   conflict: { status: 409, retryable: false },
   email_taken: { status: 409, retryable: false },
   signup_cooldown: { status: 409, retryable: true },
+  host_has_sandboxes: { status: 409, retryable: false },
   owns_team_with_members: { status: 409, retryable: false },
   queue_full: { status: 429, retryable: true },
   not_supported: { status: 501, retryable: false },

@@ -3,11 +3,21 @@ import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { decodeJwt, importJWK, type JWK, SignJWT } from "jose";
 import { expect, test } from "vitest";
-import { inviteHost } from "#domain/host/invite-host";
+import { createHost } from "#domain/host/create-host";
 import { type AppEnv, surfaceApp } from "#http/surface-app";
 import { signControlToken } from "#platform/sandbox/control-token";
 import { platformSurface } from "#surfaces/platform/index";
-import { actorOf, auditOf, ctxOf, eventually, newSandbox, newTeam, onlineHost, rowOf } from "#test/worker/control";
+import {
+  actorOf,
+  auditOf,
+  byocTeam,
+  ctxOf,
+  eventually,
+  newSandbox,
+  newTeam,
+  onlineHost,
+  rowOf,
+} from "#test/worker/control";
 import { serveFakeAgents } from "#test/worker/fake-agent";
 
 const app = new Hono<AppEnv>();
@@ -30,8 +40,8 @@ async function post(path: string, body?: unknown, headers: Record<string, string
 
 const specs = { arch: "x86_64", cpu_cores: 2, memory_mb: 4096, disk_gb: 20, address: "127.0.0.1:9100" };
 
-async function registered(input: Parameters<typeof inviteHost>[1] = { type: "regular" }, address = specs.address) {
-  const { host, registrationToken } = await inviteHost(operator(), input);
+async function registered(input: Parameters<typeof createHost>[1] = { type: "regular" }, address = specs.address) {
+  const { host, registrationToken } = await createHost(operator(), input);
   const answer = await post("/v1/hosts/register", { token: registrationToken, ...specs, address });
   expect(answer.status).toBe(201);
   const { token, refresh_token } = answer.body as Record<string, string>;
@@ -94,7 +104,7 @@ test.for<[string, Record<string, unknown>, number]>([
 });
 
 test("a registration that is refused for its address leaves the token good", async () => {
-  const { registrationToken: token, host } = await inviteHost(operator(), { type: "byoc", teamId: newTeam() });
+  const { registrationToken: token, host } = await createHost(operator(), { type: "byoc", teamId: await byocTeam() });
   for (const address of ["127.0.0.1:9100", "localhost:1", "http://x:1", "x"]) {
     expect((await post("/v1/hosts/register", { token, ...specs, address })).status).toBe(400);
   }
@@ -103,7 +113,7 @@ test("a registration that is refused for its address leaves the token good", asy
 });
 
 test("R309 a registration token expires", async () => {
-  const { host, registrationToken } = await inviteHost(operator(), { type: "regular" });
+  const { host, registrationToken } = await createHost(operator(), { type: "regular" });
   await setHost(host.id, "credentials = json_set(credentials, '$.invitation.expiresAt', 0)");
   await evictDurableObject(env.HOST.getByName(host.id));
   expect((await post("/v1/hosts/register", { token: registrationToken, ...specs })).status).toBe(401);
@@ -217,7 +227,7 @@ test("a host that moved says so with its heartbeat, but not to where a team's ho
   expect((await beat(hostId, token, { "x-host-address": "127.0.0.1:9200" })).status).toBe(204);
   await eventually(async () => expect(await rowOf("hosts", hostId)).toMatchObject({ address: "127.0.0.1:9200" }));
   expect((await beat(hostId, token, { "x-host-address": "no address" })).status).toBe(400);
-  const theirs = await registered({ type: "byoc", teamId: newTeam() }, "agent.example.com:1");
+  const theirs = await registered({ type: "byoc", teamId: await byocTeam() }, "agent.example.com:1");
   expect((await beat(theirs.hostId, theirs.token, { "x-host-address": "127.0.0.1:1" })).status).toBe(400);
 });
 
@@ -243,8 +253,8 @@ test("R156 a team that brings its own hosts is placed there and nobody else is",
 
 test("only who may set the platform up invites hosts", async () => {
   for (const actor of [actorOf(newTeam(), "owner"), actorOf("", null, "host"), actorOf("", null, "anonymous")]) {
-    await expect(inviteHost(ctxOf(actor), { type: "regular" })).rejects.toMatchObject({ code: "forbidden" });
+    await expect(createHost(ctxOf(actor), { type: "regular" })).rejects.toMatchObject({ code: "forbidden" });
   }
-  await expect(inviteHost(operator(), { type: "byoc" })).rejects.toMatchObject({ code: "invalid" });
-  await expect(inviteHost(operator(), { type: "regular", teamId: "t" })).rejects.toMatchObject({ code: "invalid" });
+  await expect(createHost(operator(), { type: "byoc" })).rejects.toMatchObject({ code: "invalid" });
+  await expect(createHost(operator(), { type: "regular", teamId: "t" })).rejects.toMatchObject({ code: "invalid" });
 });

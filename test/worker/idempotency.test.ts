@@ -79,7 +79,7 @@ test("whatever crashes in between, the repeats make exactly one set of rows (R6)
             };
           },
         };
-        return once({ ...ctx, principals }, { key, scope: "POST /x", body: {} }, async (seeded) => {
+        return once({ ...ctx, principals }, { key, scope: "POST /x", body: {}, secret: false }, async (seeded) => {
           if (crash === "before the effect") throw new Error("crashed");
           const input = { name: "n", runtime: "base", executionPolicy: "local" } as const;
           const { workspace } = await createWorkspace(seeded, input);
@@ -107,7 +107,7 @@ test("an effect that may have happened keeps the key for the same request", asyn
   const ctx = { ...t.ctx, actor: { ...t.ctx.actor, principal: t.principal } };
   const ids: string[] = [];
   const attempt = (fail: boolean, body: unknown = {}) =>
-    once(ctx, { key: "k", scope: "POST /x", body }, async (seeded) => {
+    once(ctx, { key: "k", scope: "POST /x", body, secret: false }, async (seeded) => {
       ids.push(seeded.newId("workspace"));
       if (fail) throw new Error("crashed");
       return { status: 201, body: {} };

@@ -13,6 +13,8 @@ export type Credentials = {
   refresh: RefreshGrant | null;
   /** Refresh tokens of the family that were exchanged, and when. */
   spent: { tokenHash: string; at: number }[];
+  /** True once the host was deleted. */
+  retired?: boolean;
 };
 
 export const noCredentials: Credentials = { invitation: null, family: 0, refresh: null, spent: [] };
@@ -22,6 +24,13 @@ type Change = { state: Credentials; answer: Result<{ family: number }> };
 export const invite = (state: Credentials, invitation: NonNullable<Credentials["invitation"]>): Credentials => ({
   ...state,
   invitation,
+});
+
+/** Ends everything: no token of any family is worth anything, and none can be had. */
+export const retire = ({ family }: Credentials): Credentials => ({
+  ...noCredentials,
+  family: family + 1,
+  retired: true,
 });
 
 /** Takes the registration token. A host that registers again begins a new family, which ends the one before. */

@@ -15,13 +15,15 @@ export interface HostHandle {
    * before ends its family, and the refusal says so with `details.reused`.
    */
   rotate(tokenHash: string, next: RefreshGrant): Promise<Result<{ family: number }>>;
-  /** Refuses with `unauthenticated` unless `family` is the live one. */
+  /** Refuses with `unauthenticated` unless `family` is the live one; a deleted host is told `host_not_found`. */
   verify(family: number): Promise<Result<null>>;
   /**
    * Notes a sign of life, with the host's address if that may have changed, and arms the alarm that marks the host
    * unreachable; `host_not_found` before registration.
    */
   beat(address?: string): Promise<Result<null>>;
+  /** Ends all tokens of a host that was deleted; from then on everything answers `host_not_found`. */
+  retire(): Promise<void>;
   /** Wakes the object so that it looks after what is due. */
   nudge(): Promise<void>;
 }

@@ -1,8 +1,13 @@
 import { z } from "zod";
 import type { FaultAnswer } from "#http/surface";
-import { FAULTS, type FaultCode } from "#kernel/fault";
+import { FAULTS, type FaultCode, type FaultDetails } from "#kernel/fault";
 
-export const FaultBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) }).meta({ id: "Error" });
+/** Capsules that keep a host from being deleted; no other failure names any. */
+const Blocking = z.array(z.string()).optional();
+
+export const FaultBody = z
+  .object({ error: z.object({ code: z.string(), message: z.string(), sandbox_ids: Blocking }), sandbox_ids: Blocking })
+  .meta({ id: "Error" });
 
 /** This contract's words for the faults (its section 0). Statuses are the kernel's unless the contract has its own. */
 const WORDS: Record<FaultCode, string> = {
@@ -29,6 +34,7 @@ const WORDS: Record<FaultCode, string> = {
   conflict: "conflict",
   email_taken: "email_taken",
   signup_cooldown: "signup_cooldown",
+  host_has_sandboxes: "host_has_sandboxes",
   owns_team_with_members: "owns_team_with_members",
   queue_full: "rate_limited",
   not_supported: "invalid_request",
@@ -83,7 +89,14 @@ const STATUSES: Partial<Record<FaultCode, number>> = {
   disk_full: 502,
 };
 
-/** `{error: {code, message}}`; this contract shows no details. */
-export function fault(code: FaultCode, message: string): FaultAnswer {
-  return { status: STATUSES[code] ?? FAULTS[code].status, body: { error: { code: WORDS[code], message } } };
+/**
+ * `{error: {code, message}}`. This contract shows no details, except which capsules keep a host from being deleted: inside
+ * `error`, and once more on top, where its client looks (R326).
+ */
+export function fault(code: FaultCode, message: string, details?: FaultDetails): FaultAnswer {
+  const status = STATUSES[code] ?? FAULTS[code].status;
+  const error = { code: WORDS[code], message };
+  if (code !== "host_has_sandboxes") return { status, body: { error } };
+  const blocking = { sandbox_ids: details?.sandboxIds };
+  return { status, body: { error: { ...error, ...blocking }, ...blocking } };
 }

@@ -1,125 +1,153 @@
 import { z } from "zod";
-import { heartbeat } from "#domain/host/heartbeat";
-import { refreshHostToken } from "#domain/host/refresh-host-token";
-import { type HostSession, registerHost } from "#domain/host/register-host";
+import { createHost, type InvitedHost } from "#domain/host/create-host";
+import { deleteHost, previewHostDeletion } from "#domain/host/delete-host";
+import { getHost } from "#domain/host/get-host";
+import { addHostTag, listHostTags, removeHostTag } from "#domain/host/host-tags";
+import { listHosts } from "#domain/host/list-hosts";
+import { regenerateHostToken } from "#domain/host/regenerate-host-token";
 import { Empty, operation } from "#http/operation";
-import { iso } from "#kernel/time";
+import { queryBoolean } from "#http/query";
+import { HostResource, toHostResource } from "#surfaces/platform/host-shapes";
 
-const HostResource = z
+const Label = z.string().trim().min(1).max(100);
+const CreateHostBody = z
   .object({
-    id: z.string(),
     type: z.enum(["regular", "byoc"]),
-    team_id: z.string().nullable(),
-    provider: z.string().nullable(),
-    availability_zone: z.string().nullable(),
-    arch: z.string().nullable(),
-    cpu_cores: z.int().nullable(),
-    memory_mb: z.int().nullable(),
-    disk_gb: z.int().nullable(),
-    address: z.string().nullable(),
-    status: z.enum(["pending", "online", "offline", "draining", "unreachable"]),
-    last_heartbeat_at: z.iso.datetime().nullable(),
-    created_by: z.string(),
-    created_at: z.iso.datetime(),
-    updated_at: z.iso.datetime(),
+    team_id: z.string().min(1).max(100).optional(),
+    provider: Label.optional(),
+    availability_zone: Label.optional(),
   })
-  .meta({ id: "Host" });
+  .meta({ id: "CreateHostRequest" });
 
-/** The contract's answer, and beyond it the public keys by which the host checks calls of the control plane. */
-const HostSessionResource = z
-  .object({
-    host: HostResource,
-    token: z.string(),
-    refresh_token: z.string(),
-    control_keys: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }),
-  })
-  .meta({ id: "HostSession" });
+const InvitedHostResource = z
+  .object({ host: HostResource, registration_token: z.string() })
+  .meta({ id: "CreateHostResponse" });
 
-const Size = z.int().min(1).max(1_000_000_000).optional();
-const RegisterHostBody = z
-  .object({
-    token: z.string().min(1).max(500),
-    address: z.string().min(1).max(300),
-    arch: z.string().max(50).optional(),
-    cpu_cores: Size,
-    memory_mb: Size,
-    disk_gb: Size,
-    capabilities: z.record(z.string().max(100), z.unknown()).optional(),
-  })
-  .meta({ id: "RegisterHostRequest" });
+const DeletionPreview = z
+  .object({ host: HostResource, sandbox_ids: z.array(z.string()) })
+  .meta({ id: "HostDeletePreview" });
 
-const RefreshHostTokenBody = z
-  .object({ refresh_token: z.string().min(1).max(500) })
-  .meta({ id: "RefreshHostTokenRequest" });
+const AddTagBody = z.object({ tag: Label }).meta({ id: "AddTagRequest" });
 
-const toHostResource = (host: HostSession["host"]): z.input<typeof HostResource> => ({
-  id: host.id,
-  type: host.type,
-  team_id: host.teamId,
-  provider: host.provider,
-  availability_zone: host.availabilityZone,
-  arch: host.arch,
-  cpu_cores: host.cpuCores,
-  memory_mb: host.memoryMb,
-  disk_gb: host.diskGb,
-  address: host.address,
-  status: host.status,
-  last_heartbeat_at: host.lastHeartbeatAt === null ? null : iso(host.lastHeartbeatAt),
-  created_by: host.createdBy,
-  created_at: iso(host.createdAt),
-  updated_at: iso(host.updatedAt),
-});
-
-const toHostSession = ({ host, token, refreshToken, controlKeys }: HostSession) => ({
+const toInvitedHost = ({ host, registrationToken }: InvitedHost) => ({
   host: toHostResource(host),
-  token,
-  refresh_token: refreshToken,
-  control_keys: { keys: controlKeys },
+  registration_token: registrationToken,
 });
 
+const about = { tag: "hosts", params: z.object({ id: z.string() }) } as const;
+
+/** What people ask about hosts. */
 export const hostOperations = [
   operation({
-    id: "registerHost",
+    id: "createHost",
     method: "post",
-    path: "/v1/hosts/register",
+    path: "/v1/hosts",
     tag: "hosts",
-    summary: "Register a host agent with its one-time token",
-    permission: null,
-    body: RegisterHostBody,
-    returns: { status: 201, schema: HostSessionResource },
-    faults: ["unauthenticated"],
+    summary: "Add a host and get the token its agent registers with",
+    permission: "host:write",
+    creates: true,
+    showsSecret: true,
+    body: CreateHostBody,
+    returns: { status: 201, schema: InvitedHostResource },
+    faults: ["team_not_found"],
     run: async (ctx, { body }) => {
-      const { cpu_cores: cpuCores, memory_mb: memoryMb, disk_gb: diskGb, ...rest } = body;
-      return toHostSession(await registerHost(ctx, { ...rest, cpuCores, memoryMb, diskGb }));
+      const { team_id: teamId, availability_zone: availabilityZone, ...rest } = body;
+      return toInvitedHost(await createHost(ctx, { ...rest, teamId, availabilityZone }));
     },
   }),
   operation({
-    id: "refreshHostToken",
-    method: "post",
-    path: "/v1/hosts/auth/refresh",
+    id: "listHosts",
+    method: "get",
+    path: "/v1/hosts",
     tag: "hosts",
-    summary: "Exchange a host's refresh token for a new pair",
-    permission: null,
-    body: RefreshHostTokenBody,
-    returns: { status: 200, schema: HostSessionResource },
-    faults: ["unauthenticated"],
-    run: async (ctx, { body }) => toHostSession(await refreshHostToken(ctx, body.refresh_token)),
+    summary: "List the hosts you may see",
+    permission: "host:read",
+    returns: { status: 200, schema: z.array(HostResource) },
+    faults: [],
+    run: async (ctx) => (await listHosts(ctx)).map(toHostResource),
   }),
   operation({
-    id: "hostHeartbeat",
+    ...about,
+    id: "getHost",
+    method: "get",
+    path: "/v1/hosts/{id}",
+    summary: "Look at a host",
+    permission: "host:read",
+    returns: { status: 200, schema: HostResource },
+    faults: ["host_not_found"],
+    run: async (ctx, { params }) => toHostResource(await getHost(ctx, params.id)),
+  }),
+  operation({
+    ...about,
+    id: "deleteHost",
+    method: "delete",
+    path: "/v1/hosts/{id}",
+    summary: "Delete a host",
+    description: "Refused while sandboxes are on it, unless `force` is true: then they and their files are destroyed.",
+    permission: "host:write",
+    query: z.object({ force: queryBoolean(false) }),
+    returns: { status: 204, schema: Empty },
+    faults: ["host_not_found", "host_has_sandboxes"],
+    run: async (ctx, { params, query }) => void (await deleteHost(ctx, params.id, query)),
+  }),
+  operation({
+    ...about,
+    id: "getHostDeletePreview",
+    method: "get",
+    path: "/v1/hosts/{id}/delete-preview",
+    summary: "Show what deleting a host by force would destroy",
+    permission: "host:read",
+    returns: { status: 200, schema: DeletionPreview },
+    faults: ["host_not_found"],
+    run: async (ctx, { params }) => {
+      const { host, sandboxIds } = await previewHostDeletion(ctx, params.id);
+      return { host: toHostResource(host), sandbox_ids: sandboxIds };
+    },
+  }),
+  operation({
+    ...about,
+    id: "regenerateHostToken",
     method: "post",
-    path: "/v1/hosts/{id}/heartbeat",
-    tag: "hosts",
-    summary: "Give a sign of life",
-    description: "The header `X-Host-Address` tells an address that changed since the host registered.",
-    permission: "host:report",
-    accepts: ["host"],
-    params: z.object({ id: z.string() }),
+    path: "/v1/hosts/{id}/token",
+    summary: "Get another registration token for a host that has not registered",
+    permission: "host:write",
+    returns: { status: 201, schema: InvitedHostResource },
+    faults: ["host_not_found", "conflict"],
+    run: async (ctx, { params }) => toInvitedHost(await regenerateHostToken(ctx, params.id)),
+  }),
+  operation({
+    ...about,
+    id: "listHostTags",
+    method: "get",
+    path: "/v1/hosts/{id}/tags",
+    summary: "List the tags of a host",
+    permission: "host:read",
+    returns: { status: 200, schema: z.array(z.string()) },
+    faults: ["host_not_found"],
+    run: (ctx, { params }) => listHostTags(ctx, params.id),
+  }),
+  operation({
+    ...about,
+    id: "addHostTag",
+    method: "post",
+    path: "/v1/hosts/{id}/tags",
+    summary: "Put a tag on a host",
+    permission: "host:write",
+    body: AddTagBody,
     returns: { status: 204, schema: Empty },
     faults: ["host_not_found"],
-    run: async (ctx, { params, raw }) => {
-      await heartbeat(ctx, params.id, raw.header("x-host-address"));
-      return undefined;
-    },
+    run: async (ctx, { params, body }) => void (await addHostTag(ctx, params.id, body.tag)),
+  }),
+  operation({
+    id: "removeHostTag",
+    method: "delete",
+    path: "/v1/hosts/{id}/tags/{tag}",
+    tag: "hosts",
+    summary: "Take a tag off a host",
+    permission: "host:write",
+    params: z.object({ id: z.string(), tag: z.string() }),
+    returns: { status: 204, schema: Empty },
+    faults: ["host_not_found"],
+    run: async (ctx, { params }) => void (await removeHostTag(ctx, params.id, params.tag)),
   }),
 ];

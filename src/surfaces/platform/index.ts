@@ -1,9 +1,10 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
 import { FaultBody, fault } from "#surfaces/platform/faults";
+import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
 
-export const platformOperations: readonly Operation[] = [...hostOperations];
+export const platformOperations: readonly Operation[] = [...hostOperations, ...hostAgentOperations];
 
 /** Accounts, teams, keys, events and hosts, as the Wrenn API has them. */
 export const platformSurface: Surface = {

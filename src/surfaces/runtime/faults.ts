@@ -35,6 +35,7 @@ const WORDS: Record<FaultCode, string> = {
   conflict: "conflict",
   email_taken: "email_taken",
   signup_cooldown: "signup_cooldown",
+  host_has_sandboxes: "host_has_sandboxes",
   owns_team_with_members: "owns_team_with_members",
   queue_full: "session_queue_full",
   not_supported: "not_supported",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { systemActor } from "#domain/actor";
-import { inviteHost } from "#domain/host/invite-host";
+import { createHost } from "#domain/host/create-host";
 import { createOwner } from "#domain/setup/create-owner";
 import type { AuthRequest } from "#http/authenticate";
 import { operation } from "#http/operation";
@@ -36,7 +36,7 @@ const operations = [
     returns: { status: 201, schema: z.object({ hostId: z.string(), registrationToken: z.string() }) },
     faults: ["route_not_found"],
     run: async (ctx, { body }) => {
-      const { host, registrationToken } = await inviteHost(ctx, { type: body.type });
+      const { host, registrationToken } = await createHost(ctx, { type: body.type });
       return { hostId: host.id, registrationToken };
     },
   }),

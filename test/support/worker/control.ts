@@ -3,13 +3,15 @@ import { drizzle } from "drizzle-orm/d1";
 import { vi } from "vitest";
 import type { Actor, Role } from "#domain/actor";
 import type { Ctx } from "#domain/context";
-import { inviteHost } from "#domain/host/invite-host";
+import { createHost } from "#domain/host/create-host";
 import { registerHost } from "#domain/host/register-host";
 import { insertSandbox } from "#domain/sandbox/repo";
+import { newSlug } from "#domain/team/values";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
 import { makeHostPort } from "#platform/host/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
+import { teams } from "#schema";
 import { FakeAgent } from "#test/worker/fake-agent";
 
 const missing = (port: string) =>
@@ -56,11 +58,21 @@ export const newTeam = () => newId("team", Date.now());
 
 /** A registered host behind a fake agent. With a team it is that team's own, and the team brings its own. */
 export async function onlineHost(): Promise<FakeAgent> {
-  const { host, registrationToken } = await inviteHost(ctxOf(actorOf("", null, "system")), { type: "regular" });
+  const { host, registrationToken } = await createHost(ctxOf(actorOf("", null, "system")), { type: "regular" });
   const agent = new FakeAgent(host.id);
   const nobody = ctxOf(actorOf("", null, "anonymous"));
   await registerHost(nobody, { token: registrationToken, address: agent.address });
   return agent;
+}
+
+/** A team that may bring its own hosts. */
+export async function byocTeam(): Promise<string> {
+  const id = newTeam();
+  const times = { createdAt: Date.now(), updatedAt: Date.now() };
+  await drizzle(env.DB)
+    .insert(teams)
+    .values({ id, name: "Own hosts", slug: newSlug(), isByoc: true, ...times });
+  return id;
 }
 
 /** A sandbox row of a team, not yet started. */

@@ -1,0 +1,88 @@
+import { z } from "zod";
+import { heartbeat } from "#domain/host/heartbeat";
+import { refreshHostToken } from "#domain/host/refresh-host-token";
+import { type HostSession, registerHost } from "#domain/host/register-host";
+import { Empty, operation } from "#http/operation";
+import { HostResource, toHostResource } from "#surfaces/platform/host-shapes";
+
+/** The contract's answer, and beyond it the public keys by which the host checks calls of the control plane. */
+const HostSessionResource = z
+  .object({
+    host: HostResource,
+    token: z.string(),
+    refresh_token: z.string(),
+    control_keys: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }),
+  })
+  .meta({ id: "HostSession" });
+
+const Size = z.int().min(1).max(1_000_000_000).optional();
+const RegisterHostBody = z
+  .object({
+    token: z.string().min(1).max(500),
+    address: z.string().min(1).max(300),
+    arch: z.string().max(50).optional(),
+    cpu_cores: Size,
+    memory_mb: Size,
+    disk_gb: Size,
+    capabilities: z.record(z.string().max(100), z.unknown()).optional(),
+  })
+  .meta({ id: "RegisterHostRequest" });
+
+const RefreshHostTokenBody = z
+  .object({ refresh_token: z.string().min(1).max(500) })
+  .meta({ id: "RefreshHostTokenRequest" });
+
+const toHostSession = ({ host, token, refreshToken, controlKeys }: HostSession) => ({
+  host: toHostResource(host),
+  token,
+  refresh_token: refreshToken,
+  control_keys: { keys: controlKeys },
+});
+
+/** What host agents ask. */
+export const hostAgentOperations = [
+  operation({
+    id: "registerHost",
+    method: "post",
+    path: "/v1/hosts/register",
+    tag: "hosts",
+    summary: "Register a host agent with its one-time token",
+    permission: null,
+    body: RegisterHostBody,
+    returns: { status: 201, schema: HostSessionResource },
+    faults: ["unauthenticated"],
+    run: async (ctx, { body }) => {
+      const { cpu_cores: cpuCores, memory_mb: memoryMb, disk_gb: diskGb, ...rest } = body;
+      return toHostSession(await registerHost(ctx, { ...rest, cpuCores, memoryMb, diskGb }));
+    },
+  }),
+  operation({
+    id: "refreshHostToken",
+    method: "post",
+    path: "/v1/hosts/auth/refresh",
+    tag: "hosts",
+    summary: "Exchange a host's refresh token for a new pair",
+    permission: null,
+    body: RefreshHostTokenBody,
+    returns: { status: 200, schema: HostSessionResource },
+    faults: ["unauthenticated"],
+    run: async (ctx, { body }) => toHostSession(await refreshHostToken(ctx, body.refresh_token)),
+  }),
+  operation({
+    id: "hostHeartbeat",
+    method: "post",
+    path: "/v1/hosts/{id}/heartbeat",
+    tag: "hosts",
+    summary: "Give a sign of life",
+    description: "The header `X-Host-Address` tells an address that changed since the host registered.",
+    permission: "host:report",
+    accepts: ["host"],
+    params: z.object({ id: z.string() }),
+    returns: { status: 204, schema: Empty },
+    faults: ["host_not_found"],
+    run: async (ctx, { params, raw }) => {
+      await heartbeat(ctx, params.id, raw.header("x-host-address"));
+      return undefined;
+    },
+  }),
+];
