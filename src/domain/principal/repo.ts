@@ -1,9 +1,38 @@
-import { and, eq } from "drizzle-orm";
+import { and, desc, eq, isNull } from "drizzle-orm";
 import type { Db, Statement } from "#domain/context";
 import { apiKeys, memberships, teams, users } from "#schema";
 
+export type ApiKey = typeof apiKeys.$inferSelect;
+
+/** A repeat under one Idempotency-Key makes the same key anew: the secret of the first attempt was never shown. */
 export function insertApiKey(db: Db, row: typeof apiKeys.$inferInsert): Statement {
-  return db.insert(apiKeys).values(row);
+  const { prefix, secretHash } = row;
+  return db.insert(apiKeys).values(row).onConflictDoUpdate({ target: apiKeys.id, set: { prefix, secretHash } });
+}
+
+/** A team's keys that were not revoked, newest first. */
+export function selectApiKeys(db: Db, teamId: string): Promise<ApiKey[]> {
+  return db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt)))
+    .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id));
+}
+
+/** A team's key that was not revoked. */
+export async function findApiKey(db: Db, teamId: string, id: string): Promise<ApiKey | undefined> {
+  const [row] = await db
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.id, id), eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt)));
+  return row;
+}
+
+export function revokeApiKeyRow(db: Db, { id, teamId }: Pick<ApiKey, "id" | "teamId">, at: number): Statement {
+  return db
+    .update(apiKeys)
+    .set({ revokedAt: at })
+    .where(and(eq(apiKeys.id, id), eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt)));
 }
 export function insertUser(db: Db, row: typeof users.$inferInsert): Statement {
   return db.insert(users).values(row);

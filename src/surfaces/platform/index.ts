@@ -1,10 +1,15 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
+import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
 
-export const platformOperations: readonly Operation[] = [...hostOperations, ...hostAgentOperations];
+export const platformOperations: readonly Operation[] = [
+  ...apiKeyOperations,
+  ...hostOperations,
+  ...hostAgentOperations,
+];
 
 /** Accounts, teams, keys, events and hosts, as the Wrenn API has them. */
 export const platformSurface: Surface = {

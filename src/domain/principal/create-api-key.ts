@@ -1,0 +1,18 @@
+import { type Ctx, demand } from "#domain/context";
+import { type IssuedKey, issueApiKey } from "#domain/principal/issue-api-key";
+import { keyPrincipal } from "#domain/principal/values";
+import { sha256 } from "#kernel/digest";
+import { Fault } from "#kernel/fault";
+
+export const UNNAMED_KEY = "Unnamed API Key";
+
+/** Makes a key of the caller's for the active team; without a name it is called "Unnamed API Key" (platform R103). */
+export async function createApiKey(ctx: Ctx, { name }: { name: string }): Promise<IssuedKey> {
+  demand(ctx.actor, "key:write");
+  const { teamId, userId } = ctx.actor;
+  if (userId === null) throw new Fault("forbidden", "a key belongs to a user");
+  const issued = await issueApiKey(ctx, { teamId, userId, name: name.trim() || UNNAMED_KEY });
+  // A change of the user's role that is under way was begun without this key, so the key looks for itself for a while.
+  await ctx.principals.principal(keyPrincipal(await sha256(issued.key))).distrust();
+  return issued;
+}
