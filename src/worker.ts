@@ -1,4 +1,6 @@
 import { systemActor } from "#domain/actor";
+import { sweepEvents } from "#domain/event/announce";
+import { purgeEvents } from "#domain/event/retention";
 import { sweepPlaces } from "#domain/sandbox/sweep-places";
 import { sweepStaleRuns } from "#domain/session/sweep-stale-runs";
 import { newId } from "#kernel/id";
@@ -9,6 +11,7 @@ export { HostObject } from "#objects/host/host-object";
 export { PrincipalObject } from "#objects/principal/principal-object";
 export { SandboxObject } from "#objects/sandbox/sandbox-object";
 export { SessionObject } from "#objects/session/session-object";
+export { TeamObject } from "#objects/team/team-object";
 
 const app = createApp(contextOf);
 
@@ -20,5 +23,7 @@ export default {
     if (woken > 0) ctx.log.warn("sessions with silent runs were woken", { sessions: woken });
     const nudged = await sweepPlaces(ctx);
     if (nudged > 0) ctx.log.warn("silent hosts and sandboxes were woken", { objects: nudged });
+    await sweepEvents(ctx);
+    await purgeEvents(ctx);
   },
 } satisfies ExportedHandler<Env>;

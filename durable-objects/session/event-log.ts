@@ -1,4 +1,5 @@
 import type { NewEvent } from "#domain/session/events";
+import type { FeedLog } from "#objects/kit/feed";
 import type { Cache, SessionStore } from "#objects/session/store";
 import type { SessionEvent } from "#protocol/session-feed";
 
@@ -8,7 +9,7 @@ type Row = { seq: number; run_id: string | null; type: string; created_at: numbe
 const PAGE_BYTES = 1_000_000;
 
 /** The append-only, numbered log of a session's events. Numbers start at 0 and have no gaps. */
-export class EventLog implements Cache {
+export class EventLog implements Cache, FeedLog<SessionEvent> {
   readonly #store: SessionStore;
   readonly #publish: (events: SessionEvent[]) => void;
   #next = 0;
@@ -39,7 +40,7 @@ export class EventLog implements Cache {
     return this.#next === 0 ? null : { oldest: 0, newest: this.#next - 1 };
   }
 
-  /** Events from number `from` on, in order; `more` tells that the page does not reach the end of the log. */
+  /** Events from number `from` on, of one run or of all. */
   page(from: number, runId: string | null, limit: number): { events: SessionEvent[]; more: boolean } {
     const filter = runId === null ? "" : "AND run_id = ?";
     const rows = this.#store.sql.exec<Row>(
@@ -56,6 +57,10 @@ export class EventLog implements Cache {
       events.push(toEvent(row));
     }
     return { events, more: false };
+  }
+
+  matches(event: SessionEvent, runId: string): boolean {
+    return event.runId === runId;
   }
 
   /** Text of a message as its deltas tell it, for a message whose streaming was cut by a restart. */

@@ -12,11 +12,11 @@ import type { QueueItem, Session } from "#domain/session/values";
 import { ok, type Result, refuse, unwrap } from "#kernel/fault";
 import { createLog, type Log } from "#kernel/log";
 import { SECOND } from "#kernel/time";
+import { Feed } from "#objects/kit/feed";
 import { AlarmClock } from "#objects/session/alarm-clock";
 import { LiveAnswer } from "#objects/session/answer";
 import { type Engine, engines } from "#objects/session/engine";
 import { EventLog } from "#objects/session/event-log";
-import { Feed } from "#objects/session/feed";
 import { RunJournal } from "#objects/session/journal";
 import { MessageStore } from "#objects/session/messages";
 import { Prompts } from "#objects/session/prompts";
@@ -27,6 +27,7 @@ import { Runner } from "#objects/session/runner";
 import { StepStore } from "#objects/session/steps";
 import { SessionStore } from "#objects/session/store";
 import { ToolLedger } from "#objects/session/tool-ledger";
+import type { SessionEvent } from "#protocol/session-feed";
 
 /** How often the object looks after its active run. */
 const HEARTBEAT_MS = 5 * SECOND;
@@ -39,7 +40,7 @@ const REPUBLISH_MS = 60 * SECOND;
 export class LiveSession {
   readonly records: Records;
   readonly reads: Reads;
-  readonly feed: Feed;
+  readonly feed: Feed<SessionEvent>;
   readonly #ctx: DurableObjectState;
   readonly #env: Env;
   readonly #log: Log;

@@ -88,7 +88,7 @@ export class SessionObject extends DurableObject<Env> {
   override async fetch(request: Request): Promise<Response> {
     const query = new URL(request.url).searchParams;
     const answer = await this.#with(query.get("team") ?? "", (live) =>
-      ok(live.feed.accept(Number(query.get("after") ?? -1), query.get("run"))),
+      ok(live.feed.accept({ after: Number(query.get("after") ?? -1), filter: query.get("run") })),
     );
     return answer.ok ? answer.value : new Response(null, { status: 404 });
   }

@@ -1,6 +1,7 @@
 import type { BatchItem } from "drizzle-orm/batch";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
 import type { Actor } from "#domain/actor";
+import type { TeamPort } from "#domain/event/ports";
 import type { HostPort } from "#domain/host/ports";
 import type { Mailer } from "#domain/mail/ports";
 import type { ModelCatalog } from "#domain/model/ports";
@@ -23,6 +24,7 @@ export type Ports = {
   sandboxes: SandboxPort;
   hosts: HostPort;
   principals: PrincipalPort;
+  teams: TeamPort;
   models: ModelCatalog;
   secrets: SecretBox;
   mailer: Mailer;

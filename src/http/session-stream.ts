@@ -1,7 +1,8 @@
 import { SseStream, sseFrame } from "#http/sse";
 import { Fault } from "#kernel/fault";
 import { iso } from "#kernel/time";
-import { FeedFrame, type FeedRequest, type SessionEvent } from "#protocol/session-feed";
+import type { FeedRequest } from "#protocol/feed";
+import { type SessionEvent, SessionFrame } from "#protocol/session-feed";
 
 /** Opens a session's feed for events after `after`; throws `session_not_found` once the session is gone. */
 type OpenFeed = (after: number) => Promise<Response>;
@@ -53,7 +54,7 @@ class SessionStream {
 
   async #take(socket: WebSocket, data: unknown): Promise<void> {
     if (this.stream.ended || socket !== this.#socket) return;
-    const { live, events } = FeedFrame.parse(JSON.parse(String(data)));
+    const { live, events } = SessionFrame.parse(JSON.parse(String(data)));
     const fresh = events.filter(({ seq }) => seq > this.#after);
     const text = fresh.map(frameOf).join("");
     this.#after = fresh.at(-1)?.seq ?? this.#after;

@@ -14,6 +14,7 @@ export const ID_PREFIXES = {
   channel: "ch",
   delivery: "dlv",
   mail: "mail",
+  event: "evt",
   operation: "op",
 } as const;
 

@@ -3,6 +3,7 @@ import { drizzle } from "drizzle-orm/d1";
 import type { Ctx, Ports } from "#domain/context";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
+import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { mailer } from "#platform/mail/mailer";
 import { catalog } from "#platform/models/catalog";
@@ -17,6 +18,7 @@ const portsOf = (env: Env): Ports => ({
   sandboxes: makeSandboxPort(env),
   hosts: makeHostPort(env),
   principals: principalPort(env),
+  teams: teamPort(env),
   models: catalog(env),
   secrets: secretBox(env),
   mailer: mailer(env),

@@ -1,6 +1,6 @@
 import { evictDurableObject } from "cloudflare:test";
 import { expect, test } from "vitest";
-import { FEED_PAGE } from "#protocol/session-feed";
+import { FEED_PAGE } from "#protocol/feed";
 import { scriptEngine, TestSession, until } from "#test/worker/sessions";
 
 scriptEngine();

@@ -9,6 +9,7 @@ import { insertSandbox } from "#domain/sandbox/repo";
 import { newSlug } from "#domain/team/values";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
+import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
 import { teams } from "#schema";
@@ -45,6 +46,7 @@ export function ctxOf(actor: Actor): Ctx {
     newId: (kind) => newId(kind, Date.now()),
     hosts: makeHostPort(env),
     sandboxes: makeSandboxPort(env),
+    teams: teamPort(env),
     sessions: missing("sessions"),
     principals: missing("principals"),
     models: missing("models"),

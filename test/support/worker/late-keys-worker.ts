@@ -6,6 +6,7 @@ import type { Wire } from "#platform/session/wire";
 export { HostObject } from "#objects/host/host-object";
 export { PrincipalObject } from "#objects/principal/principal-object";
 export { SandboxObject } from "#objects/sandbox/sandbox-object";
+export { TeamObject } from "#objects/team/team-object";
 export { default } from "../../../src/worker.ts";
 
 const LATE_MS = 40;

@@ -7,7 +7,7 @@ import { isTerminal, type Run, type RunStatus, type Session } from "#domain/sess
 import { newId } from "#kernel/id";
 import { type Engine, engines } from "#objects/session/engine";
 import { sessionPort } from "#platform/session/port";
-import { FeedFrame, type SessionEvent } from "#protocol/session-feed";
+import { type SessionEvent, SessionFrame } from "#protocol/session-feed";
 
 type Attempt = Parameters<Engine["run"]>[0];
 type Script = (attempt: Attempt, words: string[]) => Promise<Outcome>;
@@ -198,7 +198,7 @@ export class TestSession {
     if (!socket) throw new Error(`no socket, status ${response.status}`);
     const reader = { socket, events: [] as SessionEvent[], frames: 0, live: false, closed: null as number | null };
     socket.addEventListener("message", ({ data }) => {
-      const frame = FeedFrame.parse(JSON.parse(String(data)));
+      const frame = SessionFrame.parse(JSON.parse(String(data)));
       reader.frames++;
       reader.events.push(...frame.events);
       reader.live ||= frame.live;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { resume } from "#domain/session/resume";
+import { resume } from "#domain/feed/resume";
 
 test.for([
   { why: "an empty log", after: -1, log: null, next: { type: "live" } },
