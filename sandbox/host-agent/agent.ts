@@ -47,6 +47,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
     hostId: control.identity?.hostId ?? null,
     version: VERSION,
     isolation: backend.kind,
+    freezes: backend.freezes,
     unenforced: backend.unenforced,
     sandboxes: sandboxes.count,
   });
@@ -61,8 +62,9 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
   };
   try {
     const address = config.address ?? `${config.listen.includes(":") ? `[${config.listen}]` : config.listen}:${port}`;
-    const { kind: isolation, unenforced } = backend;
-    const facts = { address, ...machineFacts(state.root), capabilities: { isolation, unenforced, version: VERSION } };
+    const { kind: isolation, freezes, unenforced } = backend;
+    const capabilities = { isolation, freezes, unenforced, version: VERSION };
+    const facts = { address, ...machineFacts(state.root), capabilities };
     const hostId = await control.join(config.token, facts, signal);
     const dismissed = heartbeats(control, config.heartbeatMs, log, signal);
     return { ready: { hostId, address, isolation, unenforced }, dismissed, stop };

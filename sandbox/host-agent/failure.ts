@@ -5,8 +5,10 @@ const STATUS: Record<AgentErrorCode, number> = {
   invalid: 400,
   not_found: 404,
   sandbox_not_running: 409,
+  sandbox_paused: 409,
   stale_generation: 409,
   start_failed: 503,
+  freeze_failed: 503,
   sandbox_lost: 502,
   internal: 500,
 };

@@ -12,6 +12,7 @@ export class RunningSandbox {
   readonly bootMs: number;
   readonly exited: Promise<string>;
   readonly #started: Started;
+  #isFrozen = false;
 
   constructor(started: Started, connection: Connection, generation: number, bootMs: number) {
     this.#started = started;
@@ -28,6 +29,27 @@ export class RunningSandbox {
       const now = this.#started.refused();
       return EXEC_LIMITS.find((limit) => now[limit] > before[limit]);
     };
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
+  /** Answers when all of the sandbox stands still. One that is frozen already is fine. */
+  async freeze(): Promise<void> {
+    if (this.#isFrozen) return;
+    // Nothing new may be asked of it while it is being stopped.
+    this.#isFrozen = true;
+    await this.#started.freeze().catch((error) => {
+      this.#isFrozen = false;
+      throw error;
+    });
+  }
+
+  /** Lets it go on where it stopped. One that runs is fine. */
+  thaw(): void {
+    if (this.#isFrozen) this.#started.thaw();
+    this.#isFrozen = false;
   }
 
   /** Answers when nothing of the sandbox runs any more. */

@@ -85,8 +85,34 @@ export class Sandboxes {
     });
   }
 
-  /** The running sandbox a caller may use: its generation must be the caller's. */
+  /** Stops all processes of a sandbox where they are. */
+  freeze(id: string, generation: number): Promise<AgentSandbox> {
+    return this.#inTurn(id, async () => {
+      await this.#current(id, generation)
+        .freeze()
+        .catch((error) => {
+          throw new Failure("freeze_failed", error instanceof Error ? error.message : "the sandbox did not stop");
+        });
+      return this.#show(id, generation);
+    });
+  }
+
+  /** Lets a frozen sandbox go on. */
+  thaw(id: string, generation: number): Promise<AgentSandbox> {
+    return this.#inTurn(id, async () => {
+      this.#current(id, generation).thaw();
+      return this.#show(id, generation);
+    });
+  }
+
+  /** The running sandbox a caller may use: its generation must be the caller's, and it must not be frozen. */
   running(id: string, generation: number): RunningSandbox {
+    const sandbox = this.#current(id, generation);
+    if (sandbox.isFrozen) throw new Failure("sandbox_paused", "this sandbox is paused");
+    return sandbox;
+  }
+
+  #current(id: string, generation: number): RunningSandbox {
     this.#fence(id, generation);
     const running = this.#running.get(id);
     if (!running || running.generation !== generation) {
@@ -133,7 +159,7 @@ export class Sandboxes {
     return {
       id,
       generation,
-      status: running ? "running" : "stopped",
+      status: running ? (running.isFrozen ? "paused" : "running") : "stopped",
       bootMs: running?.bootMs ?? null,
       unenforced: this.#backend.unenforced,
     };

@@ -3,14 +3,14 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { MINUTE } from "#kernel/time";
-import { type AgentAct, type AgentHealth, StartSandbox } from "#protocol/host-agent";
+import { type AgentAct, type AgentHealth, type AgentSandbox, StartSandbox } from "#protocol/host-agent";
 import { Failure } from "./failure.ts";
 import { proxy } from "./proxy.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { Claims, TokenReader } from "./tokens.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
-const SANDBOX_PATH = /^\/v1\/sandboxes\/([^/?]+)(\/supervisor(\/v1\/[^?]*))?(\?.*)?$/;
+const SANDBOX_PATH = /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw))?(\?.*)?$/;
 
 type Options = { sandboxes: Sandboxes; tokens: TokenReader; health: () => AgentHealth; log: Log };
 
@@ -31,12 +31,19 @@ async function handle(options: Options, request: IncomingMessage, response: Serv
   const target = request.url ?? "/";
   if (target === "/v1/health" && request.method === "GET") return json(response, options.health());
   const claims = await options.tokens.read(request.headers.authorization);
-  const [, id, isSupervisor, path = "", query = ""] = SANDBOX_PATH.exec(target) ?? [];
+  const [, id, path, verb, query = ""] = SANDBOX_PATH.exec(target) ?? [];
   if (id === undefined) throw new Failure("invalid", "no such operation");
   if (claims.sub !== id) throw new Failure("unauthorized", "the token is for another sandbox");
-  if (isSupervisor === undefined) return lifecycle(options, claims, query, request, response);
+  if (verb !== undefined) return json(response, await pausing(options, claims, verb, request.method));
+  if (path === undefined) return lifecycle(options, claims, query, request, response);
   allow(claims, "use");
   await proxy(options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
+}
+
+async function pausing({ sandboxes }: Options, claims: Claims, verb: string, method = ""): Promise<AgentSandbox> {
+  if (method !== "POST") throw new Failure("invalid", "no such operation");
+  allow(claims, "lifecycle");
+  return verb === "freeze" ? sandboxes.freeze(claims.sub, claims.gen) : sandboxes.thaw(claims.sub, claims.gen);
 }
 
 async function lifecycle(

@@ -8,19 +8,28 @@ import { z } from "zod";
  *   GET    /v1/health                          200 AgentHealth
  *   PUT    /v1/sandboxes/{id}                  200 AgentSandbox: starts it unless it runs already (act "lifecycle")
  *   GET    /v1/sandboxes/{id}                  200 AgentSandbox (either act)
+ *   POST   /v1/sandboxes/{id}/freeze           200 AgentSandbox, "paused": none of its processes runs, all memory is kept,
+ *                                              and calls to its supervisor are `sandbox_paused` (act "lifecycle")
+ *   POST   /v1/sandboxes/{id}/thaw             200 AgentSandbox, "running" from where it stopped (act "lifecycle")
  *   DELETE /v1/sandboxes/{id}?files=keep|wipe  204 when nothing of it runs any more (act "lifecycle")
  *   *      /v1/sandboxes/{id}/supervisor/v1/... is passed to the supervisor inside, from its own /v1 on (act "use")
  *
  * Failures are `{ error: { code, message } }` with an `AgentErrorCode`. A generation below the newest one seen for a
  * sandbox is refused with `stale_generation`.
+ *
+ * Freezing and thawing are safe to repeat. Streams that are open stay so and are silent while the sandbox is paused. Its
+ * clock goes on: a command whose time limit passed meanwhile is killed when the sandbox is thawed. A sandbox, paused or
+ * not, ends with its agent: afterwards it is "stopped", its files kept.
  */
 export const AGENT_ERROR_CODES = [
   "unauthorized",
   "invalid",
   "not_found",
   "sandbox_not_running",
+  "sandbox_paused",
   "stale_generation",
   "start_failed",
+  "freeze_failed",
   "sandbox_lost",
   "internal",
 ] as const;
@@ -43,21 +52,26 @@ export type SandboxLimits = z.infer<typeof SandboxLimits>;
 export const StartSandbox = z.object({ limits: SandboxLimits });
 export type StartSandbox = z.infer<typeof StartSandbox>;
 
-/** `lost` lists limits and protections this machine cannot enforce, in words for people. */
+/** `unenforced` lists limits and protections this machine cannot enforce, in words for people. */
 export const AgentSandbox = z.object({
   id: z.string(),
   generation: z.int(),
-  status: z.enum(["running", "stopped"]),
+  status: z.enum(["running", "paused", "stopped"]),
   bootMs: z.number().nullable(),
   unenforced: z.array(z.string()),
 });
 export type AgentSandbox = z.infer<typeof AgentSandbox>;
+
+/** How sandboxes are frozen: at once by the kernel, process by process (which they can notice), or not at all. */
+export const AGENT_FREEZES = ["kernel", "signals", "never"] as const;
+export type AgentFreezes = (typeof AGENT_FREEZES)[number];
 
 export const AgentHealth = z.object({
   ok: z.literal(true),
   hostId: z.string().nullable(),
   version: z.string(),
   isolation: z.enum(["bubblewrap", "none"]),
+  freezes: z.enum(AGENT_FREEZES),
   unenforced: z.array(z.string()),
   sandboxes: z.int(),
 });

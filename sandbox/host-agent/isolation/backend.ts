@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { SandboxLimits } from "#protocol/host-agent";
+import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
 import type { ExecLimit } from "#protocol/supervisor-values";
 
 /** What a start needs: `slot` is a small number that no other sandbox of this agent has. */
@@ -8,17 +8,23 @@ export type StartInput = { id: string; slot: number; workspace: string; limits: 
 /** How often a sandbox was refused more of something, since its start. */
 export type Refused = Record<ExecLimit, number>;
 
-/** A started supervisor. `stop` answers when nothing of the sandbox runs any more; it is safe to repeat. */
+/**
+ * A started supervisor. `stop` answers when nothing of the sandbox runs any more; it is safe to repeat and works on a
+ * frozen one too. `freeze` answers when all of it stands still, its memory kept, and fails where that cannot be done.
+ */
 export type Started = {
   socket: Duplex;
   exited: Promise<string>;
   refused: () => Refused;
+  freeze: () => Promise<void>;
+  thaw: () => void;
   stop: () => Promise<void>;
 };
 
 /** One way to run a supervisor. */
 export interface Backend {
   readonly kind: "bubblewrap" | "none";
+  readonly freezes: AgentFreezes;
   /** Limits and protections this machine cannot enforce, in words for people. */
   readonly unenforced: string[];
   /** Makes the workspace's folder with the owner the sandbox runs as. */

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chownSync, mkdirSync, readdirSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { SandboxLimits } from "#protocol/host-agent";
+import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
 import { Cgroups } from "./cgroups.ts";
 import { endWithin, exitOf } from "./exit.ts";
+import { freezable, TreeFreezer } from "./freezer.ts";
 import { killQuietly, readOrEmpty } from "./quietly.ts";
 import { seccompFilter } from "./seccomp.ts";
 
@@ -13,6 +14,8 @@ import { seccompFilter } from "./seccomp.ts";
 export const USERS_PER_AGENT = 1000;
 
 const DISK_IN_WORDS = "disk space: one file is limited, the sum of a sandbox's files is not";
+const SIGNALS_IN_WORDS =
+  "freezing: no control group can do it, so processes are stopped one by one, and can notice it afterwards";
 const SAME_USER_IN_WORDS = "separate host users: the agent does not run as root, so all sandboxes run as its own user";
 
 /** `bubblewrap` is the program, `disableUserns` whether it knows that option. */
@@ -37,8 +40,17 @@ export class BubblewrapBackend implements Backend {
     this.#disableUserns = disableUserns;
   }
 
+  get freezes(): AgentFreezes {
+    return this.#cgroups.can("freezer") ? "kernel" : "signals";
+  }
+
   get unenforced(): string[] {
-    return [...this.#cgroups.unenforced, DISK_IN_WORDS, ...(this.#asRoot ? [] : [SAME_USER_IN_WORDS])];
+    return [
+      ...this.#cgroups.unenforced,
+      DISK_IN_WORDS,
+      ...(this.freezes === "kernel" ? [] : [SIGNALS_IN_WORDS]),
+      ...(this.#asRoot ? [] : [SAME_USER_IN_WORDS]),
+    ];
   }
 
   prepare(workspace: string, slot: number): void {
@@ -54,8 +66,10 @@ export class BubblewrapBackend implements Backend {
     for (const descriptor of Object.values(DESCRIPTORS)) pipe<Duplex>(descriptor).on("error", () => {});
     const socket = pipe<Duplex>(DESCRIPTORS.supervisor);
     const inner: number[] = [];
+    const { killFrozen, ...freezing } = freezable(this.freezes === "kernel" ? group : new TreeFreezer(() => inner[0]));
     const stop = async () => {
       socket.destroy();
+      killFrozen();
       await endWithin(child, exited, inner);
       await group.remove();
     };
@@ -75,7 +89,7 @@ export class BubblewrapBackend implements Backend {
       await stop();
       throw error;
     }
-    return { socket, exited, refused: () => group.refused(), stop };
+    return { socket, exited, refused: () => group.refused(), ...freezing, stop };
   }
 
   async reap(): Promise<void> {
@@ -89,7 +103,7 @@ export class BubblewrapBackend implements Backend {
 
   #spawn(slot: number, limits: SandboxLimits): ChildProcess {
     const user = this.#firstUser + slot;
-    const command = supervisorCommand(limits, { pidsInGroup: this.#cgroups.limits("pids") });
+    const command = supervisorCommand(limits, { pidsInGroup: this.#cgroups.can("pids") });
     return spawn(this.#bubblewrap, ["--args", String(DESCRIPTORS.args), "--", ...command], {
       cwd: "/",
       // An empty environment hides the agent's from /proc/1/environ inside.

@@ -1,22 +1,17 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { SECOND } from "#kernel/time";
 import type { SandboxLimits } from "#protocol/host-agent";
-import type { Refused } from "./backend.ts";
-import { killQuietly, readOrEmpty } from "./quietly.ts";
+import { SandboxGroup } from "./sandbox-group.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 const FOLDER = "longshore";
-const REMOVE_DEADLINE_MS = 5 * SECOND;
-const POLL_MS = 20;
 const CPU_PERIOD_US = 100_000;
-
-const KILLED = /^oom_kill (\d+)/m;
 
 const RESOURCES = ["memory", "pids", "cpu"] as const;
 type Resource = (typeof RESOURCES)[number];
+/** Folders of version 1 that limit nothing: one stops processes, the other counts their time. Version 2 always can. */
+const ABILITIES = ["freezer", "cpuacct"] as const;
+type Ability = (typeof ABILITIES)[number];
 
 const IN_WORDS: Record<Resource, string> = {
   memory: "memory: no control group can be written on this machine",
@@ -24,8 +19,8 @@ const IN_WORDS: Record<Resource, string> = {
   cpu: "processor time: no control group can be written on this machine",
 };
 
-/** A folder of the control-group tree that limits some resources. */
-type Controller = { directory: string; resources: Resource[]; version: 1 | 2 };
+/** A folder of the control-group tree with what it can do. */
+type Controller = { directory: string; resources: (Resource | Ability)[]; version: 1 | 2 };
 
 /** The control groups of one agent's sandboxes; the kernel's version 1 and 2 both serve. */
 export class Cgroups {
@@ -36,19 +31,19 @@ export class Cgroups {
   }
 
   /** Finds what can be used. `instance` keeps the groups of several agents on one machine apart. */
-  static detect(instance: string): Cgroups {
+  static detect(instance: string, mount = MOUNT): Cgroups {
     if (process.platform !== "linux" || process.getuid?.() !== 0) return new Cgroups([]);
-    const unified = existsSync(join(MOUNT, "cgroup.controllers"));
-    return new Cgroups(unified ? unifiedControllers(instance) : legacyControllers(instance));
+    const unified = existsSync(join(mount, "cgroup.controllers"));
+    return new Cgroups(unified ? unifiedControllers(mount, instance) : legacyControllers(mount, instance));
   }
 
   /** Limits that no group enforces, in words. */
   get unenforced(): string[] {
-    return RESOURCES.filter((resource) => !this.limits(resource)).map((resource) => IN_WORDS[resource]);
+    return RESOURCES.filter((resource) => !this.can(resource)).map((resource) => IN_WORDS[resource]);
   }
 
-  /** Whether a group can limit this here. */
-  limits(resource: Resource): boolean {
+  /** Whether a group can limit this here, or is able to do it. */
+  can(resource: Resource | Ability): boolean {
     return this.#controllers.some(({ resources }) => resources.includes(resource));
   }
 
@@ -72,52 +67,13 @@ export class Cgroups {
 
   /** Groups that an earlier life of the agent left behind. */
   leftovers(): SandboxGroup[] {
-    return this.#controllers.flatMap(({ directory }) =>
-      readdirSync(directory, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => new SandboxGroup([join(directory, entry.name)])),
+    const parents = this.#controllers.map(({ directory }) => directory);
+    const names = parents.flatMap((directory) =>
+      readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])),
     );
-  }
-}
-
-/** The control groups of one sandbox; none at all where the machine offers none. */
-export class SandboxGroup {
-  readonly #directories: readonly string[];
-
-  constructor(directories: readonly string[]) {
-    this.#directories = directories;
-  }
-
-  /** Moves a process in. The kernel takes some ten milliseconds for the first of its groups. */
-  async add(pid: number): Promise<void> {
-    for (const directory of this.#directories) await writeFile(join(directory, "cgroup.procs"), String(pid));
-  }
-
-  pids(): number[] {
-    const lines = this.#directories.flatMap((directory) => readOrEmpty(join(directory, "cgroup.procs")).split("\n"));
-    return [...new Set(lines.filter(Boolean).map(Number))];
-  }
-
-  /** How often the kernel killed a process for its memory, and how often it refused to start another one. */
-  refused(): Refused {
-    const count = (file: string, pattern: RegExp) =>
-      this.#directories.reduce((sum, at) => sum + Number(pattern.exec(readOrEmpty(join(at, file)))?.[1] ?? 0), 0);
-    return {
-      memory: count("memory.oom_control", KILLED) + count("memory.events", KILLED),
-      processes: count("pids.events", /^max (\d+)/m),
-    };
-  }
-
-  /** Waits until the group is empty, killing what is left in it, and removes it. */
-  async remove(): Promise<void> {
-    const deadline = performance.now() + REMOVE_DEADLINE_MS;
-    while (this.pids().length > 0 && performance.now() < deadline) {
-      for (const pid of this.pids()) killQuietly(pid);
-      await sleep(POLL_MS);
-    }
-    for (const directory of this.#directories) {
-      while (!removed(directory) && performance.now() < deadline) await sleep(POLL_MS);
-    }
+    return [...new Set(names)].map(
+      (name) => new SandboxGroup(parents.map((directory) => join(directory, name)).filter((path) => existsSync(path))),
+    );
   }
 }
 
@@ -146,7 +102,7 @@ function settings({ version, resources }: Controller, limits: SandboxLimits): [s
           pids: [["pids.max", String(limits.pids), false]],
           cpu: [["cpu.max", `${quota} ${CPU_PERIOD_US}`, false]],
         };
-  return resources.flatMap((resource) => of[resource]);
+  return RESOURCES.filter((resource) => resources.includes(resource)).flatMap((resource) => of[resource]);
 }
 
 function setValue(file: string, value: string, optional: boolean): void {
@@ -157,20 +113,20 @@ function setValue(file: string, value: string, optional: boolean): void {
   }
 }
 
-function legacyControllers(instance: string): Controller[] {
-  return RESOURCES.flatMap((resource) => {
-    const directory = join(MOUNT, resource, FOLDER, instance);
+function legacyControllers(mount: string, instance: string): Controller[] {
+  return [...RESOURCES, ...ABILITIES].flatMap((resource) => {
+    const directory = join(mount, resource, FOLDER, instance);
     return usable(directory) ? [{ directory, resources: [resource], version: 1 as const }] : [];
   });
 }
 
-function unifiedControllers(instance: string): Controller[] {
-  const directory = join(MOUNT, FOLDER, instance);
+function unifiedControllers(mount: string, instance: string): Controller[] {
+  const directory = join(mount, FOLDER, instance);
   if (!usable(directory)) return [];
   const resources = RESOURCES.filter((resource) =>
-    [MOUNT, join(MOUNT, FOLDER), directory].every((level) => delegated(level, resource)),
+    [mount, join(mount, FOLDER), directory].every((level) => delegated(level, resource)),
   );
-  return resources.length > 0 ? [{ directory, resources, version: 2 }] : [];
+  return [{ directory, resources: [...resources, ...ABILITIES], version: 2 }];
 }
 
 function delegated(level: string, resource: Resource): boolean {
@@ -189,14 +145,5 @@ function usable(directory: string): boolean {
     return existsSync(join(directory, "cgroup.procs"));
   } catch {
     return false;
-  }
-}
-
-function removed(directory: string): boolean {
-  try {
-    rmdirSync(directory);
-    return true;
-  } catch {
-    return !existsSync(directory);
   }
 }

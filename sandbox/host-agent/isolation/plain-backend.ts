@@ -1,19 +1,23 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import type { Duplex } from "node:stream";
+import type { AgentFreezes } from "#protocol/host-agent";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { endWithin, exitOf } from "./exit.ts";
+import { freezable, TreeFreezer } from "./freezer.ts";
 
 const SUPERVISOR_DESCRIPTOR = 3;
 
 const IN_WORDS = [
   "isolation: commands run as the agent's own user and reach its files, processes and network",
+  "freezing: processes are stopped one by one where this is Linux, and those that left their parent go on",
   "memory, processes, processor time and disk space: nothing limits them",
 ];
 
 /** Runs the supervisor as an ordinary child in the workspace's folder. It isolates nothing. */
 export class PlainBackend implements Backend {
   readonly kind = "none";
+  readonly freezes: AgentFreezes = process.platform === "linux" ? "signals" : "never";
   readonly unenforced = IN_WORDS;
   readonly #supervisor: string;
 
@@ -34,11 +38,13 @@ export class PlainBackend implements Backend {
     const exited = exitOf(child, child.stderr);
     const socket = child.stdio[SUPERVISOR_DESCRIPTOR] as Duplex;
     socket.on("error", () => {});
+    const { killFrozen, ...freezing } = freezable(new TreeFreezer(() => child.pid));
     const stop = async () => {
       socket.destroy();
+      killFrozen();
       await endWithin(child, exited, []);
     };
-    return { socket, exited, refused: () => ({ memory: 0, processes: 0 }), stop };
+    return { socket, exited, refused: () => ({ memory: 0, processes: 0 }), ...freezing, stop };
   }
 
   async reap(): Promise<void> {

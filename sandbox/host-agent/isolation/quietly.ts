@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 
-/** Kills a process; one that has ended already is fine. */
-export function killQuietly(pid: number): void {
+/** Kills a process or sends it another signal; one that has ended already is fine. */
+export function killQuietly(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
     // It ended already.
   }

@@ -48,8 +48,10 @@ const AGENT_FAULTS: Record<AgentErrorCode, FaultCode | "stale"> = {
   invalid: "sandbox_failed",
   not_found: "stale",
   sandbox_not_running: "stale",
+  sandbox_paused: "sandbox_not_running",
   stale_generation: "stale",
   start_failed: "sandbox_failed",
+  freeze_failed: "sandbox_failed",
   sandbox_lost: "host_lost",
   internal: "sandbox_failed",
 };
