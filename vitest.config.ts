@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
+import { PUBLIC_INTERNET } from "./scripts/lib/public-internet.ts";
 
 const node = (name: string, testTimeout: number) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], environment: "node" as const, testTimeout },
@@ -17,23 +18,29 @@ export default defineConfig(async () => ({
       { ...node("e2e", 180_000), test: { ...node("e2e", 180_000).test, fileParallelism: false } },
       {
         plugins: [
-          cloudflareTest({
-            remoteBindings: false,
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: {
-                TEST_MIGRATIONS: await readD1Migrations("migrations"),
-                LOG_LEVEL: "error",
-                SIGNING_KEY,
-                ENCRYPTION_KEY,
+          cloudflareTest(async ({ inject }) => {
+            const receiver = `127.0.0.1:${inject<number>("receiverPort")}`;
+            return {
+              remoteBindings: false,
+              wrangler: { configPath: "./wrangler.toml" },
+              miniflare: {
+                bindings: {
+                  TEST_MIGRATIONS: await readD1Migrations("migrations"),
+                  LOG_LEVEL: "error",
+                  SIGNING_KEY,
+                  ENCRYPTION_KEY,
+                  OUTBOUND_ALLOW: receiver,
+                  TELEGRAM_API_URL: `http://${receiver}`,
+                },
+                serviceBindings: { OUTBOUND: PUBLIC_INTERNET },
               },
-            },
+            };
           }),
         ],
         test: {
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
-          globalSetup: ["./test/support/node/model-server-setup.ts"],
+          globalSetup: ["./test/support/node/model-server-setup.ts", "./test/support/node/receiver-setup.ts"],
           setupFiles: ["./test/support/worker/setup.ts"],
           testTimeout: 30_000,
         },

@@ -8,6 +8,14 @@ interface __BaseEnv_Env {
   ENCRYPTION_KEY?: string;
   /** Origins of web apps that may use sessions beside the deployment's own, separated by commas. */
   APP_ORIGINS?: string;
+  /** Connects to public addresses only; bound by local servers, where the edge does not see to that. */
+  OUTBOUND?: Fetcher;
+  /** Receivers of notifications that need not be public: `host:port`, separated by commas. */
+  OUTBOUND_ALLOW?: string;
+  /** Ports that notifications may be sent to, separated by commas; 80, 443, 8080 and 8443 by default. */
+  OUTBOUND_PORTS?: string;
+  /** Where Telegram's bot API is, for those who run their own. */
+  TELEGRAM_API_URL?: string;
   /** Cloudflare's e-mail binding; without it letters stay in the outbox. */
   EMAIL?: SendEmail;
   /** Sender of letters, an address the e-mail binding may send from. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
 import { DIST, ROOT } from "#scripts/lib/paths";
+import { PUBLIC_INTERNET } from "#scripts/lib/public-internet";
 import { beQuiet } from "#scripts/lib/quiet";
 
 export type ProductOptions = {
@@ -49,6 +50,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
           contents: readFileSync(options.bundle ?? join(DIST, "worker", "worker.js"), "utf8"),
         },
       ],
+      serviceBindings: { OUTBOUND: PUBLIC_INTERNET },
       bindings: { ...(workerOptions.bindings as Record<string, string>), ...options.vars },
     }),
   );

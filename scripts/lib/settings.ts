@@ -4,7 +4,10 @@ import { parseEnv } from "node:util";
 import { ROOT } from "#scripts/lib/paths";
 
 /** Settings the Worker reads that a user may give on the command line's environment or in `.dev.vars`. */
-const NAMES = ["MODELS", "RUNTIME_ANONYMOUS", "LOG_LEVEL", "RUN_TIMEOUT_SECONDS", "TOOL_TIMEOUT_SECONDS"];
+const NAMES = [
+  ...["MODELS", "RUNTIME_ANONYMOUS", "LOG_LEVEL", "RUN_TIMEOUT_SECONDS", "TOOL_TIMEOUT_SECONDS"],
+  ...["OUTBOUND_ALLOW", "OUTBOUND_PORTS", "TELEGRAM_API_URL"],
+];
 
 /** Names of the secrets that MODELS mentions; a malformed MODELS is reported by the Worker, which says more. */
 function keyNames(models: string | undefined): string[] {

@@ -5,6 +5,7 @@ import type { TeamPort } from "#domain/event/ports";
 import type { HostPort } from "#domain/host/ports";
 import type { Mailer } from "#domain/mail/ports";
 import type { ModelCatalog } from "#domain/model/ports";
+import type { Outbound } from "#domain/outbound/ports";
 import type { PrincipalPort } from "#domain/principal/ports";
 import type { SandboxPort } from "#domain/sandbox/ports";
 import type { SecretBox } from "#domain/secret/ports";
@@ -28,6 +29,7 @@ export type Ports = {
   models: ModelCatalog;
   secrets: SecretBox;
   mailer: Mailer;
+  outbound: Outbound;
 };
 
 /** Everything a verb may use; built once per request, job or object call. Clock and ids come from here. */

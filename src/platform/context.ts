@@ -7,6 +7,7 @@ import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { mailer } from "#platform/mail/mailer";
 import { catalog } from "#platform/models/catalog";
+import { outbound } from "#platform/outbound/outbound";
 import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
 import { secretBox } from "#platform/secret-box";
@@ -22,6 +23,7 @@ const portsOf = (env: Env): Ports => ({
   models: catalog(env),
   secrets: secretBox(env),
   mailer: mailer(env),
+  outbound: outbound(env),
 });
 
 /** What a request may use before it is known who asks: ports, directory, clock, ids, and a log that names the request. */

@@ -52,6 +52,7 @@ export function ctxOf(actor: Actor): Ctx {
     models: missing("models"),
     secrets: missing("secrets"),
     mailer: missing("mailer"),
+    outbound: missing("outbound"),
     defer: (work) => void work(),
   };
 }

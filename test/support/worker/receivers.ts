@@ -1,0 +1,24 @@
+import { inject } from "vitest";
+import type { Received, Reply } from "#test/node/receiver-values";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    receiverPort: number;
+  }
+}
+
+let count = 0;
+
+/** An inbox of the receiver of notifications as a test in workerd sees it. */
+export function inbox(name = `inbox-${Date.now().toString(36)}-${++count}`) {
+  const origin = `http://127.0.0.1:${inject("receiverPort")}`;
+  const control = async (init?: RequestInit): Promise<Received[]> =>
+    (await fetch(`${origin}/control/${name}`, init)).json();
+  return {
+    url: `${origin}/${name}`,
+    /** What came so far, oldest first. */
+    received: () => control(),
+    /** Answers in this order from now on; the last one is repeated. */
+    reply: (...replies: Reply[]) => control({ method: "PUT", body: JSON.stringify(replies) }),
+  };
+}
