@@ -52,3 +52,6 @@ export async function commit(db: Db, first: Statement, ...rest: Statement[]): Pr
   const [rows] = await db.batch([first, ...rest]);
   return Array.isArray(rows) ? rows : [];
 }
+
+/** The same context, writing its audit rows into the log of a team; an empty id means that of the platform alone. */
+export const inTeam = (ctx: Ctx, teamId: string): Ctx => ({ ...ctx, actor: { ...ctx.actor, teamId } });

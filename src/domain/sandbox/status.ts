@@ -14,3 +14,14 @@ export const SANDBOX_STATUSES = [
 ] as const;
 
 export type SandboxStatus = (typeof SANDBOX_STATUSES)[number];
+
+/** Statuses of a sandbox that runs, or can go on where it was, unless somebody destroys it. */
+export const LIVE_STATUSES: SandboxStatus[] = [
+  "starting",
+  "running",
+  "pausing",
+  "paused",
+  "resuming",
+  "hibernated",
+  "missing",
+];

@@ -4,9 +4,13 @@ import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
+import { memberOperations } from "#surfaces/platform/members";
+import { teamOperations } from "#surfaces/platform/teams";
 
 export const platformOperations: readonly Operation[] = [
   ...apiKeyOperations,
+  ...teamOperations,
+  ...memberOperations,
   ...hostOperations,
   ...hostAgentOperations,
 ];
