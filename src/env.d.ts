@@ -16,8 +16,17 @@ interface __BaseEnv_Env {
   OUTBOUND_PORTS?: string;
   /** Where Telegram's bot API is, for those who run their own. */
   TELEGRAM_API_URL?: string;
+  /** Origin of the web app, such as `https://app.example.com`, to which letters link. */
+  APP_URL?: string;
   /** Cloudflare's e-mail binding; without it letters stay in the outbox. */
   EMAIL?: SendEmail;
   /** Sender of letters, an address the e-mail binding may send from. */
   MAIL_FROM?: string;
+}
+
+/** The one thing of Node that no Web API has; the Workers runtime offers it under the same name. */
+declare module "node:crypto" {
+  type ScryptOptions = { N: number; r: number; p: number; maxmem: number };
+  type Done = (error: Error | null, key: Uint8Array) => void;
+  export function scrypt(password: string, salt: Uint8Array, size: number, options: ScryptOptions, done: Done): void;
 }

@@ -1,5 +1,6 @@
 import type { BatchItem } from "drizzle-orm/batch";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
+import type { Passwords } from "#domain/account/ports";
 import type { Actor } from "#domain/actor";
 import type { TeamPort } from "#domain/event/ports";
 import type { HostPort } from "#domain/host/ports";
@@ -30,6 +31,7 @@ export type Ports = {
   secrets: SecretBox;
   mailer: Mailer;
   outbound: Outbound;
+  passwords: Passwords;
 };
 
 /** Everything a verb may use; built once per request, job or object call. Clock and ids come from here. */
@@ -37,6 +39,8 @@ export type Ctx = Ports & {
   actor: Actor;
   db: Db;
   requestId: string;
+  /** Origin of the web app, to which letters link; empty when it is not known for sure. */
+  appUrl: string;
   log: Log;
   now(): number;
   newId(kind: IdKind): string;

@@ -8,6 +8,7 @@ import { makeHostPort } from "#platform/host/port";
 import { mailer } from "#platform/mail/mailer";
 import { catalog } from "#platform/models/catalog";
 import { outbound } from "#platform/outbound/outbound";
+import { makePasswords } from "#platform/passwords";
 import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
 import { secretBox } from "#platform/secret-box";
@@ -24,6 +25,7 @@ const portsOf = (env: Env): Ports => ({
   secrets: secretBox(env),
   mailer: mailer(env),
   outbound: outbound(env),
+  passwords: makePasswords(),
 });
 
 /** What a request may use before it is known who asks: ports, directory, clock, ids, and a log that names the request. */
@@ -33,6 +35,7 @@ export function contextOf(env: Env, requestId: string): Omit<Ctx, "actor"> {
     ...portsOf(env),
     db: drizzle(env.DB),
     requestId,
+    appUrl: env.APP_URL ?? "",
     log,
     now: Date.now,
     newId: (kind) => newId(kind, Date.now()),

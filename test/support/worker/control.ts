@@ -41,6 +41,7 @@ export function ctxOf(actor: Actor): Ctx {
     actor,
     db: drizzle(env.DB),
     requestId: "req_test",
+    appUrl: "",
     log: createLog("error"),
     now: Date.now,
     newId: (kind) => newId(kind, Date.now()),
@@ -53,6 +54,7 @@ export function ctxOf(actor: Actor): Ctx {
     secrets: missing("secrets"),
     mailer: missing("mailer"),
     outbound: missing("outbound"),
+    passwords: missing("passwords"),
     defer: (work) => void work(),
   };
 }
