@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { stringify } from "yaml";
+import { ownOrigin } from "#http/app-url";
 import { docsPage, landingPage } from "#http/docs";
 import { withStandardHeaders } from "#http/headers";
 import { requestIdOf } from "#http/request-id";
@@ -23,9 +24,10 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
   app.use(async (c, next) => {
     const startedAt = Date.now();
     const requestId = requestIdOf(c.req.raw, startedAt);
-    const base = contextOf(c.env, requestId);
+    const [known, settings] = [contextOf(c.env, requestId), settingsOf(c.env)];
+    const base = { ...known, appUrl: known.appUrl || ownOrigin(c.req.raw, settings.origins) };
     c.set("base", base);
-    c.set("settings", settingsOf(c.env));
+    c.set("settings", settings);
     c.set("answer", new Headers());
     await next();
     c.res = withStandardHeaders(c.res, c.req.raw, requestId);

@@ -55,6 +55,15 @@ export class Credentials {
     return rows.map(fromRow).filter((one) => endOf(one) > now);
   }
 
+  /** Keeps the `most` that were used last, `newest` among them; true when others were removed. */
+  trim(newest: string, most: number, now: number): boolean {
+    const surplus = this.live(now)
+      .filter(({ id }) => id !== newest)
+      .slice(most - 1);
+    for (const { id } of surplus) this.remove(id);
+    return surplus.length > 0;
+  }
+
   /** Notes a use, from which an idle time counts anew. */
   use({ id, seenAt, idleMs }: Credential, now: number): void {
     if (idleMs !== null && now - seenAt >= NOTE_USE_EVERY_MS) {

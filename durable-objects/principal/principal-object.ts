@@ -35,6 +35,8 @@ const DISTRUST_MS = 10 * SECOND;
 /** Streams that a change forbids end after this at the latest, also when nobody says that the change is done. */
 const RECHECK_AFTER_MS = 3 * SECOND;
 const RETRY_MS = 5 * SECOND;
+/** Live credentials of one principal; a user with more sessions loses those not used for longest. */
+const MAX_CREDENTIALS = 100;
 
 const NOT_VALID = refuse("unauthenticated", "the credential is not valid");
 /** Why a watching socket was closed. */
@@ -53,7 +55,16 @@ export class PrincipalObject extends DurableObject<Env> implements Omit<Principa
   async enrol(credential: Enrolment): Promise<void> {
     this.#prepare();
     this.#credentials.add(credential);
+    if (this.#credentials.trim(credential.id, MAX_CREDENTIALS, Date.now())) await this.recheck();
     await this.#arm();
+  }
+
+  async replace(credentialId: string, by: Enrolment): Promise<boolean> {
+    if (!this.#exists() || !this.#credentials.byId(credentialId, Date.now())) return false;
+    this.#credentials.remove(credentialId);
+    await this.enrol(by);
+    await this.recheck();
+    return true;
   }
 
   async verify(secretHash: string): Promise<Result<Actor>> {

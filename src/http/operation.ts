@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Ctx, Permission } from "#domain/context";
+import type { Actor, Ctx, Permission } from "#domain/context";
 import type { CredentialKind } from "#http/credentials";
 import type { RateLimit } from "#http/rate-limit";
 import type { FaultCode } from "#kernel/fault";
@@ -11,6 +11,8 @@ const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
 /** What an operation may look at beside its parsed input. */
 export type RawRequest = {
   url: string;
+  /** Where it comes from, as the edge says. */
+  address: string;
   /** Every value sent for a cookie. */
   cookies(name: string): string[];
   header(name: string): string | undefined;
@@ -47,13 +49,15 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   accepts?: readonly CredentialKind[];
   limit?: RateLimit;
   /** What the limit's `perSubject` counts by; undefined when the request names nothing. */
-  limitSubject?: (input: { params: z.output<P>; body: z.output<B> }) => string | undefined;
+  limitSubject?: (input: { params: z.output<P>; body: z.output<B>; actor: Actor }) => string | undefined;
   params: P;
   query: Q;
   body: B;
   /** Takes raw bytes instead of a JSON body; they are streamed and have no limit here. */
   octets: boolean;
   bodyLimitBytes: number;
+  /** True when a body that is not valid is answered like one that is, and nothing is done (platform R76). */
+  discreet: boolean;
   /**
    * True when the operation makes something: an `Idempotency-Key` makes it repeatable (`http/idempotency`), and what has
    * begun is finished although the client goes away.
@@ -86,6 +90,7 @@ type Defaults =
   | "body"
   | "octets"
   | "bodyLimitBytes"
+  | "discreet"
   | "creates"
   | "showsSecret"
   | "honoursKey"
@@ -107,6 +112,7 @@ export function operation<
     body: z.undefined(),
     octets: false,
     bodyLimitBytes: JSON_BODY_LIMIT_BYTES,
+    discreet: false,
     creates: false,
     showsSecret: false,
     honoursKey: false,

@@ -72,7 +72,8 @@ function failuresOf(surface: Surface, op: Operation): [status: number, descripti
 /** What can go wrong before an operation's own work begins. */
 const impliedFaults = (op: Operation): FaultCode[] => [
   ...(op.permission === null ? [] : (["invalid", "unauthenticated", "forbidden", "internal"] as const)),
-  ...(takesJson(op) ? (["invalid", "too_large", "unsupported_media_type"] as const) : []),
+  ...(op.permission === null && op.method !== "get" ? (["csrf_failed"] as const) : []),
+  ...(takesJson(op) && !op.discreet ? (["invalid", "too_large", "unsupported_media_type"] as const) : []),
   ...(op.octets ? (["unsupported_media_type"] as const) : []),
   ...(op.limit ? (["rate_limited"] as const) : []),
   ...(op.creates ? (["idempotency_running"] as const) : []),

@@ -7,6 +7,7 @@ import { type Ctx, demand } from "#domain/context";
 import { authenticate } from "#http/authenticate";
 import { demandMedia, readJsonText } from "#http/body";
 import { cookiesNamed } from "#http/cookies";
+import { demandOrigin } from "#http/csrf";
 import { idempotencyKeyOf, once } from "#http/idempotency";
 import { JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
 import { addressOf, enforceLimit } from "#http/rate-limit";
@@ -35,7 +36,11 @@ export function surfaceApp(surface: Surface): OpenAPIHono<AppEnv> {
   for (const op of surface.operations) {
     // These run before the library's validators: a caller without permission learns nothing about the schema.
     const middleware = [admit(surface, op), ...(takesJson(op) ? [readBody(op)] : op.octets ? [demandOctets] : [])];
-    app.openapi({ ...routeOf(surface, op), middleware }, (c) => serve(c, op));
+    app.openapi(
+      { ...routeOf(surface, op), middleware },
+      (c) => serve(c, op),
+      op.discreet ? hushInvalid(op) : undefined,
+    );
   }
   return app;
 }
@@ -59,8 +64,11 @@ function faultOf(error: unknown): Fault | undefined {
 function admit(surface: Surface, { permission, accepts = surface.credentials }: Operation): Step {
   return async (c, next) => {
     const { base, settings, answer } = c.var;
-    if (permission === null) c.set("ctx", { ...base, actor: NOBODY });
-    else {
+    if (permission === null) {
+      // Else a page of a stranger could log its visitor in to the stranger's account.
+      if (c.req.method !== "GET") demandOrigin(c.req.raw, settings.origins);
+      c.set("ctx", { ...base, actor: NOBODY });
+    } else {
       const auth = { request: c.req.raw, settings, accepts, answer };
       const actor = await (surface.authenticate ?? authenticate)(base, auth);
       demand(actor, permission);
@@ -71,15 +79,26 @@ function admit(surface: Surface, { permission, accepts = surface.credentials }: 
 }
 
 /** Reads a JSON body with its limits; the library's validator then takes the text from Hono's cache and parses it. */
-function readBody({ bodyLimitBytes }: Operation): Step {
+function readBody(op: Operation): Step {
   return async ({ req }, next) => {
-    demandMedia(req.raw, JSON_MEDIA);
-    const text = await readJsonText(req.raw, bodyLimitBytes);
-    // Hono looks for a promise here, though its type says otherwise.
-    req.bodyCache.text = Promise.resolve(text) as never;
+    try {
+      demandMedia(req.raw, JSON_MEDIA);
+      const text = await readJsonText(req.raw, op.bodyLimitBytes);
+      if (op.discreet) JSON.parse(text);
+      // Hono looks for a promise here, though its type says otherwise.
+      req.bodyCache.text = Promise.resolve(text) as never;
+    } catch (error) {
+      if (op.discreet) return hushed(op);
+      throw error;
+    }
     await next();
   };
 }
+
+const hushed = (op: Operation) => new Response(null, { status: op.returns.status });
+
+/** For a discreet operation: the answer to a body that its schema does not take is the answer to any other. */
+const hushInvalid = (op: Operation) => (result: { success: boolean }) => (result.success ? undefined : hushed(op));
 
 const demandOctets: Step = async ({ req }, next) => {
   demandMedia(req.raw, OCTETS);
@@ -112,7 +131,7 @@ async function serve(c: AppContext, op: Operation): Promise<Response> {
 
 async function limit(c: AppContext, { limit, limitSubject }: Operation, input: Input): Promise<void> {
   if (!limit) return;
-  const subject = limitSubject?.(input as never);
+  const subject = limitSubject?.({ ...input, actor: c.var.ctx.actor } as never);
   await enforceLimit(c.var.base, limit, { address: addressOf(c.req.raw), subject, answer: c.var.answer });
 }
 
@@ -162,6 +181,7 @@ function toResponse({ status, body }: Answer, headers: Headers): Response {
 function rawOf(request: Request): RawRequest {
   return {
     url: request.url,
+    address: addressOf(request),
     cookies: (name) => cookiesNamed(request, name),
     header: (name) => request.headers.get(name) ?? undefined,
     stream: () => (request.body ?? new Response("").body) as ReadableStream<Uint8Array>,

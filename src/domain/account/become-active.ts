@@ -42,6 +42,9 @@ export function defaultTeam(ctx: Ctx, person: Person): { teamId: string; stateme
 export function defaultTeamName(name: string): string {
   const plain = name.normalize("NFKD").replaceAll(/\p{M}/gu, "");
   const allowed = plain.replaceAll(/[^A-Za-z0-9 _\-@']+/g, " ").replaceAll(/ +/g, " ");
-  const cut = allowed.trim().slice(0, MAX_TEAM_NAME - SUFFIX.length).trim();
+  const cut = allowed
+    .trim()
+    .slice(0, MAX_TEAM_NAME - SUFFIX.length)
+    .trim();
   return cut === "" ? "My Team" : cut + SUFFIX;
 }

@@ -1,8 +1,8 @@
 import { and, eq, gt, lte, type SQL, sql } from "drizzle-orm";
+import type { User } from "#domain/account/repo";
 import type { Ctx, Db, Statement } from "#domain/context";
 import { randomToken, sha256 } from "#kernel/digest";
 import { oneTimeTokens, users } from "#schema";
-import type { User } from "#domain/account/repo";
 
 export type LetterTokenKind = "activation" | "password_reset";
 type Kept = { hash: string; kind: LetterTokenKind };

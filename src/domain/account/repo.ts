@@ -36,6 +36,11 @@ export async function findFirstTeam(db: Db, userId: string) {
   return row;
 }
 
+/** Holds as long as the user is in no team that exists. */
+export const hasNoTeam = (userId: string): SQL => sql`NOT EXISTS (
+  SELECT 1 FROM ${memberships} JOIN ${teams} ON ${teams.id} = ${memberships.teamId} AND ${teams.deletedAt} IS NULL
+  WHERE ${memberships.userId} = ${userId})`;
+
 export function updateUser(db: Db, id: string, set: Partial<User>, when?: SQL): Statement {
   return db
     .update(users)
@@ -47,8 +52,5 @@ export function updateUser(db: Db, id: string, set: Partial<User>, when?: SQL): 
 export function deleteInactive(db: Db, email: string, until: number): [Statement, Statement] {
   const stale = and(eq(users.email, email), eq(users.status, "inactive"), lte(users.createdAt, until));
   const ids = db.select({ id: users.id }).from(users).where(stale);
-  return [
-    db.delete(oneTimeTokens).where(sql`${oneTimeTokens.userId} IN ${ids}`),
-    db.delete(users).where(stale),
-  ];
+  return [db.delete(oneTimeTokens).where(sql`${oneTimeTokens.userId} IN ${ids}`), db.delete(users).where(stale)];
 }

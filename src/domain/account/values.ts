@@ -16,7 +16,8 @@ const MIN_PASSWORD = 8;
 const MAX_PASSWORD = 1024;
 
 /** Letters of every script, but nothing that is invisible or a space, and nothing that needs quotes. */
-const EMAIL = /^[^\s\p{C}\p{Z}@"(),:;<>[\]\\]{1,64}@[^\s\p{C}\p{Z}@"(),:;<>[\]\\.]+(\.[^\s\p{C}\p{Z}@"(),:;<>[\]\\.]+)+$/u;
+const EMAIL =
+  /^[^\s\p{C}\p{Z}@"(),:;<>[\]\\]{1,64}@[^\s\p{C}\p{Z}@"(),:;<>[\]\\.]+(\.[^\s\p{C}\p{Z}@"(),:;<>[\]\\.]+)+$/u;
 const NO_CONTROL = /^[^\p{Cc}\u2028\u2029]*$/u;
 
 /** An e-mail in the one form it is stored and compared in: trimmed, lower-case, NFC (platform R29). */

@@ -1,7 +1,7 @@
+import { ACTIVATION_LIFE_MS, DELETED_ACCOUNT_KEPT_MS, PASSWORD_RESET_LIFE_MS } from "#domain/account/values";
 import type { Letter } from "#domain/mail/ports";
 import { type Content, render } from "#domain/mail/render";
 import { DAY, MINUTE } from "#kernel/time";
-import { ACTIVATION_LIFE_MS, DELETED_ACCOUNT_KEPT_MS, PASSWORD_RESET_LIFE_MS } from "#domain/account/values";
 
 /**
  * What each kind of letter tells of. What strangers choose freely, such as their name, stands in no letter: it would let
@@ -26,7 +26,12 @@ const CONTENTS: { [K in LetterKind]: (data: LetterData[K]) => Content } = {
       `Welcome to Longshore. Activate your account within ${minutes(ACTIVATION_LIFE_MS)} to log in.`,
       "If you did not sign up, ignore this letter: nothing happens without it.",
     ],
-    action: { label: "Activate account", page: "/activate", token, call: { path: "/v1/auth/activate", body: { token } } },
+    action: {
+      label: "Activate account",
+      page: "/activate",
+      token,
+      call: { path: "/v1/auth/activate", body: { token } },
+    },
   }),
   password_reset: ({ token }) => ({
     subject: "Reset your Longshore password",

@@ -47,8 +47,13 @@ export type LimitState = Limit & { remaining: number; resetMs: number; retryAfte
 
 /** Liveness of one principal's credentials, its idempotency keys and its rate limits. One hop, no D1 on the way. */
 export interface PrincipalHandle {
-  /** Stores a credential by the SHA-256 of its secret. Safe to repeat. */
+  /**
+   * Stores a credential by the SHA-256 of its secret. Safe to repeat. Of more than a hundred live ones those that were
+   * not used for longest end.
+   */
   enrol(credential: Enrolment): Promise<void>;
+  /** Ends a credential and enrols another for it; false, and nothing is done, when it is not live any more. */
+  replace(credentialId: string, by: Enrolment): Promise<boolean>;
   /**
    * The actor of a live credential, which also counts as its use; `unauthenticated` for one that is wrong, expired or
    * revoked, and for one whose user may not act any more.

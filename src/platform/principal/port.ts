@@ -8,6 +8,7 @@ export function principalPort(env: Pick<Env, "PRINCIPAL">): PrincipalPort {
       const rpc = () => env.PRINCIPAL.getByName(name) as unknown as Omit<PrincipalHandle, "watch">;
       return {
         enrol: (credential) => rpc().enrol(credential),
+        replace: (credentialId, by) => rpc().replace(credentialId, by),
         verify: (secretHash) => rpc().verify(secretHash),
         list: () => rpc().list(),
         revoke: (credentialId) => rpc().revoke(credentialId),

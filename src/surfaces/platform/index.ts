@@ -1,6 +1,7 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
+import { authOperations } from "#surfaces/platform/auth";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
@@ -8,6 +9,7 @@ import { memberOperations } from "#surfaces/platform/members";
 import { teamOperations } from "#surfaces/platform/teams";
 
 export const platformOperations: readonly Operation[] = [
+  ...authOperations,
   ...apiKeyOperations,
   ...teamOperations,
   ...memberOperations,
