@@ -1,6 +1,7 @@
 import { constants, copyFileSync, existsSync, linkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { BUNDLE } from "../bundle.ts";
 
 /** Puts Node and the supervisor where sandboxes can read them, whatever folder they were installed in. */
 export async function installRuntime(folder: string, supervisor?: string): Promise<void> {
@@ -33,13 +34,8 @@ async function supervisorProgram(path = join(import.meta.dirname, "supervisor.mj
   const { build } = await import("esbuild");
   const { outputFiles } = await build({
     entryPoints: [join(import.meta.dirname, "../supervisor/main.ts")],
+    ...BUNDLE,
     write: false,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    legalComments: "none",
-    logLevel: "warning",
   });
   const bundle = outputFiles[0];
   if (!bundle) throw new Error("the supervisor could not be bundled");

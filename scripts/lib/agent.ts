@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { SANDBOX_PROGRAMS } from "#scripts/lib/bundle";
 import { ROOT } from "#scripts/lib/paths";
 import { Problem } from "#scripts/lib/terminal";
 
@@ -11,7 +12,7 @@ export type AgentOptions = {
   /** One-time registration token; not needed once the state folder holds the host's credentials. */
   token?: string | undefined;
   insecure: boolean;
-  /** Restarts the agent when its sources change. */
+  /** Runs the agent from its sources, and restarts it when they change; otherwise the bundle runs. */
   watch?: boolean;
   onLog?: (line: string) => void;
 };
@@ -58,8 +59,9 @@ function launch(options: AgentOptions): ChildProcess {
   const child = spawn(
     process.execPath,
     [
-      ...(options.watch ? ["--watch", "--watch-preserve-output"] : []),
-      join(ROOT, "sandbox", "host-agent", "main.ts"),
+      ...(options.watch
+        ? ["--watch", "--watch-preserve-output", join(ROOT, "sandbox", "host-agent", "main.ts")]
+        : [join(SANDBOX_PROGRAMS, "host-agent.mjs")]),
       ...["--control", options.control, "--state", options.stateDir, "--port", String(options.port)],
       ...(options.token ? ["--token", options.token] : []),
       ...(options.insecure ? ["--insecure-no-isolation"] : []),

@@ -1,11 +1,11 @@
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { BUNDLE } from "#sandbox/bundle";
+import { DIST, ROOT } from "#scripts/lib/paths";
 
-const ROOT = join(import.meta.dirname, "../..");
-
-/** Where the bundled programs are, from the root of the repository. */
-const SANDBOX_PROGRAMS = join(ROOT, "dist/sandbox");
+/** Where the bundled programs are. */
+export const SANDBOX_PROGRAMS = join(DIST, "sandbox");
 
 /** Bundles the supervisor and the host agent into one file each, without leaving a half-written one behind. */
 export async function bundleSandboxPrograms(outdir = SANDBOX_PROGRAMS): Promise<void> {
@@ -18,12 +18,7 @@ export async function bundleSandboxPrograms(outdir = SANDBOX_PROGRAMS): Promise<
       absWorkingDir: ROOT,
       entryPoints: [entry],
       outfile: temporary,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      target: "node24",
-      legalComments: "none",
-      logLevel: "warning",
+      ...BUNDLE,
     });
     await rename(temporary, join(outdir, `${name}.mjs`));
   }

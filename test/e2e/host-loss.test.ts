@@ -31,7 +31,7 @@ const run = (command: string) => call("POST", `/api/v1/sandboxes/${workspaceId}/
 /** The host agent's process: the child of the product that listens for its sandboxes. */
 function agentPid(): number {
   const children = readFileSync(`/proc/${product.process.pid}/task/${product.process.pid}/children`, "utf8");
-  const isAgent = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("host-agent/main.ts");
+  const isAgent = (pid: string) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dist/sandbox/host-agent.mjs");
   return Number(children.trim().split(" ").find(isAgent));
 }
 
