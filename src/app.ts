@@ -6,9 +6,10 @@ import { withStandardHeaders } from "#http/headers";
 import { requestIdOf } from "#http/request-id";
 import type { AuthSettings, BaseCtx } from "#http/surface";
 import { type AppEnv, answerFault, surfaceApp } from "#http/surface-app";
+import { VERSION } from "#http/version";
 import { Fault } from "#kernel/fault";
 import { MERGED, openApiDocument } from "./documents.ts";
-import { API_VERSION, surfaces } from "./surface-list.ts";
+import { surfaces } from "./surface-list.ts";
 
 const HTML = "text/html; charset=UTF-8";
 
@@ -62,6 +63,6 @@ function addDocuments(app: Hono<AppEnv>): void {
   serve("/openapi.yaml", "application/yaml", () =>
     stringify(openApiDocument(MERGED), { aliasDuplicateObjects: false }),
   );
-  serve("/docs", HTML, () => String(docsPage(surfaces, API_VERSION)));
+  serve("/docs", HTML, () => String(docsPage(surfaces, VERSION)));
   serve("/", HTML, () => String(landingPage(surfaces)));
 }

@@ -3,6 +3,7 @@ import type { Surface } from "#http/surface";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { authOperations } from "#surfaces/platform/auth";
 import { FaultBody, fault } from "#surfaces/platform/faults";
+import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
 import { memberOperations } from "#surfaces/platform/members";
@@ -15,6 +16,7 @@ export const platformOperations: readonly Operation[] = [
   ...memberOperations,
   ...hostOperations,
   ...hostAgentOperations,
+  ...healthOperations,
 ];
 
 /** Accounts, teams, keys, events and hosts, as the Wrenn API has them. */
