@@ -2,6 +2,7 @@ import type { SandboxLimits } from "#protocol/host-agent";
 import { EXEC_LIMITS, type ExecLimit } from "#protocol/supervisor-values";
 import { Connection } from "./connection.ts";
 import type { Backend, Started } from "./isolation/backend.ts";
+import { SandboxMetrics } from "./metrics/sandbox-metrics.ts";
 
 const READY_MS = 15_000;
 
@@ -11,11 +12,13 @@ export class RunningSandbox {
   readonly generation: number;
   readonly bootMs: number;
   readonly exited: Promise<string>;
+  readonly metrics: SandboxMetrics;
   readonly #started: Started;
   #isFrozen = false;
 
-  constructor(started: Started, connection: Connection, generation: number, bootMs: number) {
+  constructor(started: Started, connection: Connection, { generation, limits }: BootInput, bootMs: number) {
     this.#started = started;
+    this.metrics = new SandboxMetrics(started, limits.vcpus);
     this.connection = connection;
     this.exited = started.exited;
     this.generation = generation;
@@ -48,7 +51,9 @@ export class RunningSandbox {
 
   /** Lets it go on where it stopped. One that runs is fine. */
   thaw(): void {
-    if (this.#isFrozen) this.#started.thaw();
+    if (!this.#isFrozen) return;
+    this.#started.thaw();
+    this.metrics.interrupt();
     this.#isFrozen = false;
   }
 
@@ -77,7 +82,7 @@ export async function boot(backend: Backend, input: BootInput): Promise<RunningS
       }),
     ]);
     if (status !== 200) throw new Error(await Promise.race([started.exited, `the supervisor answered ${status}`]));
-    return new RunningSandbox(started, connection, input.generation, Math.round(performance.now() - startedAt));
+    return new RunningSandbox(started, connection, input, Math.round(performance.now() - startedAt));
   } catch (error) {
     connection.close();
     await started.stop();

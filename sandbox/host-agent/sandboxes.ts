@@ -2,9 +2,11 @@ import { rm } from "node:fs/promises";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { HOUR } from "#kernel/time";
-import type { AgentSandbox, SandboxLimits } from "#protocol/host-agent";
+import type { AgentMetrics, AgentSandbox, MetricTier, SandboxLimits } from "#protocol/host-agent";
 import { Failure } from "./failure.ts";
 import type { Backend } from "./isolation/backend.ts";
+import { ProcessTable } from "./isolation/process-list.ts";
+import { SAMPLE_MS } from "./metrics/tiers.ts";
 import { boot, type RunningSandbox } from "./sandbox.ts";
 import type { StateFolder } from "./state.ts";
 
@@ -32,6 +34,7 @@ export class Sandboxes {
   readonly #records = new Map<string, SandboxRecord>();
   readonly #running = new Map<string, RunningSandbox>();
   readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #sampling: NodeJS.Timeout;
   #closed = false;
 
   constructor({ backend, state, log, slots }: Options) {
@@ -45,6 +48,7 @@ export class Sandboxes {
       this.#records.set(record.data.id, record.data);
     }
     this.#forgetWiped();
+    this.#sampling = setInterval(() => this.#sample(), SAMPLE_MS).unref();
   }
 
   get count(): number {
@@ -112,6 +116,20 @@ export class Sandboxes {
     return sandbox;
   }
 
+  /** What was measured of a sandbox since it started, be it frozen or not. */
+  metrics(id: string, generation: number, tiers: readonly MetricTier[]): AgentMetrics {
+    return this.#current(id, generation).metrics.read(tiers);
+  }
+
+  #sample(): void {
+    let table: ProcessTable | undefined;
+    const processes = () => {
+      table ??= ProcessTable.read();
+      return table;
+    };
+    for (const sandbox of this.#running.values()) if (!sandbox.isFrozen) sandbox.metrics.sample(processes);
+  }
+
   #current(id: string, generation: number): RunningSandbox {
     this.#fence(id, generation);
     const running = this.#running.get(id);
@@ -124,6 +142,7 @@ export class Sandboxes {
   /** Ends everything; no sandbox starts from then on. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#sampling);
     await Promise.all([...this.#turns.values()]);
     await Promise.all([...this.#running.keys()].map((id) => this.#end(id)));
   }

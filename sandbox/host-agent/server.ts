@@ -3,14 +3,14 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { MINUTE } from "#kernel/time";
-import { type AgentAct, type AgentHealth, type AgentSandbox, StartSandbox } from "#protocol/host-agent";
+import { type AgentAct, type AgentHealth, METRIC_TIERS, StartSandbox } from "#protocol/host-agent";
 import { Failure } from "./failure.ts";
 import { proxy } from "./proxy.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { Claims, TokenReader } from "./tokens.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
-const SANDBOX_PATH = /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw))?(\?.*)?$/;
+const SANDBOX_PATH = /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw|metrics))?(\?.*)?$/;
 
 type Options = { sandboxes: Sandboxes; tokens: TokenReader; health: () => AgentHealth; log: Log };
 
@@ -34,16 +34,22 @@ async function handle(options: Options, request: IncomingMessage, response: Serv
   const [, id, path, verb, query = ""] = SANDBOX_PATH.exec(target) ?? [];
   if (id === undefined) throw new Failure("invalid", "no such operation");
   if (claims.sub !== id) throw new Failure("unauthorized", "the token is for another sandbox");
-  if (verb !== undefined) return json(response, await pausing(options, claims, verb, request.method));
+  if (verb !== undefined) return json(response, await answerVerb(options, claims, `${request.method} ${verb}`, query));
   if (path === undefined) return lifecycle(options, claims, query, request, response);
   allow(claims, "use");
   await proxy(options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
 }
 
-async function pausing({ sandboxes }: Options, claims: Claims, verb: string, method = ""): Promise<AgentSandbox> {
-  if (method !== "POST") throw new Failure("invalid", "no such operation");
+async function answerVerb({ sandboxes }: Options, claims: Claims, call: string, query: string): Promise<unknown> {
+  const { sub: id, gen } = claims;
+  if (call === "GET metrics") {
+    const tier = z.enum([...METRIC_TIERS, "all"]).safeParse(new URLSearchParams(query).get("tier") ?? "10m");
+    if (!tier.success) throw new Failure("invalid", "tier is 10m, 2h, 24h or all");
+    return sandboxes.metrics(id, gen, tier.data === "all" ? METRIC_TIERS : [tier.data]);
+  }
+  if (call !== "POST freeze" && call !== "POST thaw") throw new Failure("invalid", "no such operation");
   allow(claims, "lifecycle");
-  return verb === "freeze" ? sandboxes.freeze(claims.sub, claims.gen) : sandboxes.thaw(claims.sub, claims.gen);
+  return call === "POST freeze" ? sandboxes.freeze(id, gen) : sandboxes.thaw(id, gen);
 }
 
 async function lifecycle(

@@ -11,6 +11,7 @@ import { z } from "zod";
  *   POST   /v1/sandboxes/{id}/freeze           200 AgentSandbox, "paused": none of its processes runs, all memory is kept,
  *                                              and calls to its supervisor are `sandbox_paused` (act "lifecycle")
  *   POST   /v1/sandboxes/{id}/thaw             200 AgentSandbox, "running" from where it stopped (act "lifecycle")
+ *   GET    /v1/sandboxes/{id}/metrics?tier=10m|2h|24h|all  200 AgentMetrics; also of a paused one (either act)
  *   DELETE /v1/sandboxes/{id}?files=keep|wipe  204 when nothing of it runs any more (act "lifecycle")
  *   *      /v1/sandboxes/{id}/supervisor/v1/... is passed to the supervisor inside, from its own /v1 on (act "use")
  *
@@ -61,6 +62,26 @@ export const AgentSandbox = z.object({
   unenforced: z.array(z.string()),
 });
 export type AgentSandbox = z.infer<typeof AgentSandbox>;
+
+/**
+ * `cpuPct` is 0 to 100 of all the sandbox's processors, `memBytes` what is resident, `diskBytes` what its files take. A
+ * point of an average carries the begin of its period.
+ */
+export const MetricPoint = z.object({
+  atMs: z.number(),
+  cpuPct: z.number(),
+  memBytes: z.number(),
+  diskBytes: z.number(),
+});
+export type MetricPoint = z.infer<typeof MetricPoint>;
+
+/** Ten minutes every 500 ms, two hours of averages over 30 seconds, a day of averages over five minutes. */
+export const METRIC_TIERS = ["10m", "2h", "24h"] as const;
+export type MetricTier = (typeof METRIC_TIERS)[number];
+
+/** The tiers asked for, oldest point first. Time during which the sandbox was paused has no points. They end with it. */
+export const AgentMetrics = z.object({ tiers: z.partialRecord(z.enum(METRIC_TIERS), z.array(MetricPoint)) });
+export type AgentMetrics = z.infer<typeof AgentMetrics>;
 
 /** How sandboxes are frozen: at once by the kernel, process by process (which they can notice), or not at all. */
 export const AGENT_FREEZES = ["kernel", "signals", "never"] as const;

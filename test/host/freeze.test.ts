@@ -5,16 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentHealth, type AgentSandbox } from "#protocol/host-agent";
 import { Cgroups } from "#sandbox/host-agent/isolation/cgroups";
-import { isRoot, LIMITS, processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { isRoot, LIMITS, processesWith, TestAgent, type TestSandbox, ticksOf, until } from "#test/node/agent";
 import { FakeControlPlane } from "#test/node/control-plane";
 
 const mark = () => `freeze-${Math.random().toString(36).slice(2)}`;
-
-/** Processor time of a process, in ticks of the kernel. */
-const ticksOf = (pid: number) => {
-  const [, ...fields] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ");
-  return fields.join().split(" ").slice(11, 13).map(Number).join();
-};
 
 async function pause(sandbox: TestSandbox, verb: "freeze" | "thaw", gen = sandbox.gen) {
   const { agent, id } = sandbox;

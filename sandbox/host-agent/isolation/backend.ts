@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
 import type { ExecLimit } from "#protocol/supervisor-values";
+import type { Meter } from "./meter.ts";
 
 /** What a start needs: `slot` is a small number that no other sandbox of this agent has. */
 export type StartInput = { id: string; slot: number; workspace: string; limits: SandboxLimits };
@@ -18,6 +19,9 @@ export type Started = {
   refused: () => Refused;
   freeze: () => Promise<void>;
   thaw: () => void;
+  meter: Meter;
+  /** Bytes that the sandbox's files take. */
+  diskBytes: () => number;
   stop: () => Promise<void>;
 };
 

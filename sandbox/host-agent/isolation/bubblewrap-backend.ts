@@ -2,11 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chownSync, mkdirSync, readdirSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
+import { WalkedDiskUsage } from "../metrics/disk-usage.ts";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
 import { Cgroups } from "./cgroups.ts";
 import { endWithin, exitOf } from "./exit.ts";
 import { freezable, TreeFreezer } from "./freezer.ts";
+import { TreeMeter } from "./meter.ts";
 import { killQuietly, readOrEmpty } from "./quietly.ts";
 import { seccompFilter } from "./seccomp.ts";
 
@@ -67,8 +69,11 @@ export class BubblewrapBackend implements Backend {
     const socket = pipe<Duplex>(DESCRIPTORS.supervisor);
     const inner: number[] = [];
     const { killFrozen, ...freezing } = freezable(this.freezes === "kernel" ? group : new TreeFreezer(() => inner[0]));
+    const meter = group.meter() ?? new TreeMeter(() => inner[0]);
+    const disk = new WalkedDiskUsage({ path: workspace, user: this.#asRoot ? this.#firstUser + slot : undefined });
     const stop = async () => {
       socket.destroy();
+      meter.close();
       killFrozen();
       await endWithin(child, exited, inner);
       await group.remove();
@@ -89,7 +94,8 @@ export class BubblewrapBackend implements Backend {
       await stop();
       throw error;
     }
-    return { socket, exited, refused: () => group.refused(), ...freezing, stop };
+    const refused = () => group.refused();
+    return { socket, exited, refused, ...freezing, meter, diskBytes: () => disk.bytes(), stop };
   }
 
   async reap(): Promise<void> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND } from "#kernel/time";
-import { listProcesses, treeOf } from "./process-list.ts";
+import { ProcessTable } from "./process-list.ts";
 import { killQuietly } from "./quietly.ts";
 
 const DEADLINE_MS = 5 * SECOND;
@@ -70,9 +70,9 @@ async function stopTree(root: number): Promise<number[]> {
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
     // One that waits in the kernel, for a child to exec say, meets the signal before it can run on.
-    const moving = treeOf(root, listProcesses()).filter(
-      ({ pid, state }) => !STANDS_STILL.test(state) && !(state === "D" && stopped.has(pid)),
-    );
+    const moving = ProcessTable.read()
+      .tree(root)
+      .filter(({ pid, state }) => !STANDS_STILL.test(state) && !(state === "D" && stopped.has(pid)));
     if (moving.length === 0) break;
     if (performance.now() > deadline) {
       continueAll([...stopped]);

@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import type { Duplex } from "node:stream";
 import type { AgentFreezes } from "#protocol/host-agent";
+import { WalkedDiskUsage } from "../metrics/disk-usage.ts";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { endWithin, exitOf } from "./exit.ts";
 import { freezable, TreeFreezer } from "./freezer.ts";
+import { TreeMeter } from "./meter.ts";
 
 const SUPERVISOR_DESCRIPTOR = 3;
 
@@ -39,12 +41,21 @@ export class PlainBackend implements Backend {
     const socket = child.stdio[SUPERVISOR_DESCRIPTOR] as Duplex;
     socket.on("error", () => {});
     const { killFrozen, ...freezing } = freezable(new TreeFreezer(() => child.pid));
+    const disk = new WalkedDiskUsage({ path: workspace, user: undefined });
     const stop = async () => {
       socket.destroy();
       killFrozen();
       await endWithin(child, exited, []);
     };
-    return { socket, exited, refused: () => ({ memory: 0, processes: 0 }), ...freezing, stop };
+    return {
+      socket,
+      exited,
+      refused: () => ({ memory: 0, processes: 0 }),
+      ...freezing,
+      meter: new TreeMeter(() => child.pid),
+      diskBytes: () => disk.bytes(),
+      stop,
+    };
   }
 
   async reap(): Promise<void> {

@@ -9,13 +9,33 @@ const PARENT = 1;
 const TIMES = [11, 12, 13, 14];
 const PAGES = 21;
 
-/** All processes of this machine; none where there is no /proc. */
-export function listProcesses(): ListedProcess[] {
-  if (process.platform !== "linux") return [];
-  return readdirSync("/proc").flatMap((name) => {
-    const listed = /^\d+$/.test(name) && readProcess(readOrEmpty(`/proc/${name}/stat`));
-    return listed ? [listed] : [];
-  });
+/** The processes of this machine at one moment; none where there is no /proc. */
+export class ProcessTable {
+  readonly #byPid: Map<number, ListedProcess>;
+  readonly #children: Map<number, ListedProcess[]>;
+
+  constructor(processes: readonly ListedProcess[]) {
+    this.#byPid = new Map(processes.map((each) => [each.pid, each]));
+    this.#children = Map.groupBy(processes, ({ parent }) => parent);
+  }
+
+  static read(): ProcessTable {
+    const names = process.platform === "linux" ? readdirSync("/proc") : [];
+    return new ProcessTable(
+      names.flatMap((name) => {
+        const listed = /^\d+$/.test(name) && readProcess(readOrEmpty(`/proc/${name}/stat`));
+        return listed ? [listed] : [];
+      }),
+    );
+  }
+
+  /** A process and everything that descends from it, parents first. */
+  tree(root: number): ListedProcess[] {
+    const first = this.#byPid.get(root);
+    const tree = first ? [first] : [];
+    for (const { pid } of tree) tree.push(...(this.#children.get(pid) ?? []));
+    return tree;
+  }
 }
 
 /** Reads the text of /proc/PID/stat; undefined when it is none. */
@@ -30,12 +50,4 @@ export function readProcess(stat: string): ListedProcess | undefined {
     ticks: TIMES.reduce((sum, at) => sum + Number(fields[at]), 0),
     pages: Number(fields[PAGES]),
   };
-}
-
-/** The process `root` and everything that descends from it. */
-export function treeOf(root: number, all: readonly ListedProcess[]): ListedProcess[] {
-  const children = Map.groupBy(all, ({ parent }) => parent);
-  const tree = all.filter(({ pid }) => pid === root);
-  for (const { pid } of tree) tree.push(...(children.get(pid) ?? []));
-  return tree;
 }

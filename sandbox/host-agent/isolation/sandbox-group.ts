@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SECOND } from "#kernel/time";
 import type { Refused } from "./backend.ts";
+import { GroupMeter, type Meter } from "./meter.ts";
 import { killQuietly, readOrEmpty } from "./quietly.ts";
 
 const REMOVE_DEADLINE_MS = 5 * SECOND;
@@ -19,6 +20,11 @@ export class SandboxGroup {
 
   constructor(directories: readonly string[]) {
     this.#directories = directories;
+  }
+
+  /** Counts what the group uses; undefined where the machine's groups do not. */
+  meter(): Meter | undefined {
+    return GroupMeter.open(this.#directories);
   }
 
   /** Moves a process in. The kernel takes some ten milliseconds for the first of its groups. */

@@ -175,6 +175,17 @@ export function processesWith(word: string): number[] {
     .map(Number);
 }
 
+/** Processor time of a process, in hundredths of a second. */
+export function ticksOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const [user = 0, system = 0] = stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .split(" ")
+    .slice(11, 13)
+    .map(Number);
+  return user + system;
+}
+
 /** The bundled agent and a Node where an ordinary user can reach them. */
 async function programForOthers(folder: string): Promise<string[]> {
   await bundleSandboxPrograms(folder);
