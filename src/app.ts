@@ -46,6 +46,7 @@ const settingsOf = (env: Env): AuthSettings => ({
   anonymous: env.RUNTIME_ANONYMOUS === "true",
   setupToken: env.SETUP_TOKEN || undefined,
   origins: (env.APP_ORIGINS ?? "").split(",").flatMap((text) => text.trim() || []),
+  proxyHeader: env.TRUSTED_PROXY_HEADER || undefined,
 });
 
 /** Every document is rendered when it is first asked for, and kept for the life of the isolate. */

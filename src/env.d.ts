@@ -18,6 +18,8 @@ interface __BaseEnv_Env {
   TELEGRAM_API_URL?: string;
   /** Origin of the web app, such as `https://app.example.com`, to which letters link. */
   APP_URL?: string;
+  /** Header in which the reverse proxy in front of a server of one's own writes who called it. */
+  TRUSTED_PROXY_HEADER?: string;
   /** Cloudflare's e-mail binding; without it letters stay in the outbox. */
   EMAIL?: SendEmail;
   /** Sender of letters, an address the e-mail binding may send from. */

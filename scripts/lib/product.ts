@@ -2,6 +2,8 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import { freePort } from "#scripts/lib/free-port";
+import { frontDoor } from "#scripts/lib/front-door";
 import { DIST, ROOT } from "#scripts/lib/paths";
 import { PUBLIC_INTERNET } from "#scripts/lib/public-internet";
 import { beQuiet } from "#scripts/lib/quiet";
@@ -30,10 +32,13 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   beQuiet();
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(ROOT, "wrangler.toml"));
   mkdirSync(options.dataDir, { recursive: true, mode: 0o711 });
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  const address = `${host}:${options.port || (await freePort(0, options.host))}`;
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      host: options.host,
-      port: options.port,
+      // Miniflare's own listener is for this process; callers come in by the front door.
+      host: "127.0.0.1",
+      port: 0,
       cf: false,
       unsafeTriggerHandlers: true,
       log: new Log(LogLevel.NONE),
@@ -43,6 +48,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       handleStructuredLogs: ({ message, level }) => options.onLog?.(message, level),
       ...workerOptions,
       name: "longshore",
+      unsafeBindings: [frontDoor({ address, forwarded: Boolean(options.vars.TRUSTED_PROXY_HEADER) })],
       modules: [
         {
           type: "ESModule",
@@ -54,10 +60,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       bindings: { ...(workerOptions.bindings as Record<string, string>), ...options.vars },
     }),
   );
-  const url = (await miniflare.ready).origin;
+  const internal = (await miniflare.ready).origin;
+  const url = `http://${address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, "127.0.0.1")}`;
   await migrate(miniflare);
   const sweep = setInterval(() => {
-    miniflare.dispatchFetch(`${url}/cdn-cgi/handler/scheduled`).catch(() => {});
+    miniflare.dispatchFetch(`${internal}/cdn-cgi/handler/scheduled`).catch(() => {});
   }, SWEEP_MS);
   sweep.unref();
   return {

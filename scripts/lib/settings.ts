@@ -7,6 +7,7 @@ import { ROOT } from "#scripts/lib/paths";
 const NAMES = [
   ...["MODELS", "RUNTIME_ANONYMOUS", "LOG_LEVEL", "RUN_TIMEOUT_SECONDS", "TOOL_TIMEOUT_SECONDS"],
   ...["OUTBOUND_ALLOW", "OUTBOUND_PORTS", "TELEGRAM_API_URL"],
+  ...["APP_ORIGINS", "TRUSTED_PROXY_HEADER"],
 ];
 
 /** Names of the secrets that MODELS mentions; a malformed MODELS is reported by the Worker, which says more. */

@@ -11,7 +11,7 @@ const JSON_BODY_LIMIT_BYTES = 1024 * 1024;
 /** What an operation may look at beside its parsed input. */
 export type RawRequest = {
   url: string;
-  /** Where it comes from, as the edge says. */
+  /** Where the request comes from, as far as that can be believed; empty where nobody tells. */
   address: string;
   /** Every value sent for a cookie. */
   cookies(name: string): string[];

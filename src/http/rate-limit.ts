@@ -15,9 +15,6 @@ export type RateLimit = {
   perSubject?: Quota;
 };
 
-/** Where a request comes from: what the edge says, never what a proxy's header claims (I4). */
-export const addressOf = (request: Request): string => request.headers.get("cf-connecting-ip") ?? "unknown";
-
 /**
  * Counts a request against its limits and tells what is left in the `RateLimit` headers; throws `rate_limited`, with
  * `Retry-After`, when one of them is used up (I4).

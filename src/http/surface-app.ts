@@ -4,13 +4,14 @@ import { HTTPException } from "hono/http-exception";
 import type { z } from "zod";
 import { NOBODY } from "#domain/actor";
 import { type Ctx, demand } from "#domain/context";
+import { addressOf, networkOf } from "#http/address";
 import { authenticate } from "#http/authenticate";
 import { demandMedia, readJsonText } from "#http/body";
 import { cookiesNamed } from "#http/cookies";
 import { demandOrigin } from "#http/csrf";
 import { idempotencyKeyOf, once } from "#http/idempotency";
 import { JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
-import { addressOf, enforceLimit } from "#http/rate-limit";
+import { enforceLimit } from "#http/rate-limit";
 import { routeOf, securitySchemesOf } from "#http/route";
 import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
 import { Fault } from "#kernel/fault";
@@ -132,7 +133,9 @@ async function serve(c: AppContext, op: Operation): Promise<Response> {
 async function limit(c: AppContext, { limit, limitSubject }: Operation, input: Input): Promise<void> {
   if (!limit) return;
   const subject = limitSubject?.({ ...input, actor: c.var.ctx.actor } as never);
-  await enforceLimit(c.var.base, limit, { address: addressOf(c.req.raw), subject, answer: c.var.answer });
+  const { base, answer, settings } = c.var;
+  const address = networkOf(addressOf(c.req.raw, settings.proxyHeader));
+  await enforceLimit(base, limit, { address, subject, answer });
 }
 
 async function create(c: AppContext, op: Operation, input: Input): Promise<Response> {
@@ -157,7 +160,7 @@ type Answer = { status: number; body: unknown };
 function inputOf(c: AppContext, op: Operation): Input {
   const valid = (part: string): unknown => c.req.valid(part as never);
   const body = takesJson(op) ? valid("json") : undefined;
-  const [raw, headers] = [rawOf(c.req.raw), c.var.answer];
+  const [raw, headers] = [rawOf(c), c.var.answer];
   return { params: valid("param") ?? {}, query: valid("query") ?? {}, body, raw, headers };
 }
 
@@ -178,10 +181,11 @@ function toResponse({ status, body }: Answer, headers: Headers): Response {
     : Response.json(body, { status, headers });
 }
 
-function rawOf(request: Request): RawRequest {
+function rawOf(c: AppContext): RawRequest {
+  const request = c.req.raw;
   return {
     url: request.url,
-    address: addressOf(request),
+    address: addressOf(request, c.var.settings.proxyHeader) ?? "",
     cookies: (name) => cookiesNamed(request, name),
     header: (name) => request.headers.get(name) ?? undefined,
     stream: () => (request.body ?? new Response("").body) as ReadableStream<Uint8Array>,

@@ -30,4 +30,6 @@ export type AuthSettings = {
   setupToken: string | undefined;
   /** Origins of web apps that may use sessions, beside the deployment's own. */
   origins: readonly string[];
+  /** Header in which a trusted reverse proxy writes the caller's address. */
+  proxyHeader?: string | undefined;
 };

@@ -3,6 +3,7 @@ import { heartbeat } from "#domain/host/heartbeat";
 import { refreshHostToken } from "#domain/host/refresh-host-token";
 import { type HostSession, registerHost } from "#domain/host/register-host";
 import { Empty, operation } from "#http/operation";
+import { MINUTE } from "#kernel/time";
 import { HostResource, toHostResource } from "#surfaces/platform/host-shapes";
 
 /** The contract's answer, and beyond it the public keys by which the host checks calls of the control plane. */
@@ -39,6 +40,9 @@ const toHostSession = ({ host, token, refreshToken, controlKeys }: HostSession) 
   control_keys: { keys: controlKeys },
 });
 
+/** For secrets that cannot be guessed: so wide that a room full of agents behind one address stays below it. */
+const AGENT_LIMIT = { name: "host_tokens", perAddress: { quota: 120, windowMs: MINUTE } };
+
 /** What host agents ask. */
 export const hostAgentOperations = [
   operation({
@@ -48,6 +52,7 @@ export const hostAgentOperations = [
     tag: "hosts",
     summary: "Register a host agent with its one-time token",
     permission: null,
+    limit: AGENT_LIMIT,
     body: RegisterHostBody,
     returns: { status: 201, schema: HostSessionResource },
     faults: ["unauthenticated"],
@@ -63,6 +68,7 @@ export const hostAgentOperations = [
     tag: "hosts",
     summary: "Exchange a host's refresh token for a new pair",
     permission: null,
+    limit: AGENT_LIMIT,
     body: RefreshHostTokenBody,
     returns: { status: 200, schema: HostSessionResource },
     faults: ["unauthenticated"],
