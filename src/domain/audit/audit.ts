@@ -1,4 +1,5 @@
 import { type AuditAction, scopeOf, subjectOf } from "#domain/audit/catalogue";
+import { boundedDetails } from "#domain/audit/metadata";
 import { CHANGED, insertWhere } from "#domain/conditional";
 import type { Ctx, Statement } from "#domain/context";
 import { auditEntries } from "#schema";
@@ -54,7 +55,7 @@ function entry(
     scope: scopeOf(action),
     result,
     requestId: ctx.requestId,
-    metadata,
+    metadata: boundedDetails(metadata),
     createdAt: ctx.now(),
   };
 }

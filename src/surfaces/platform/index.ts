@@ -2,6 +2,7 @@ import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { authOperations } from "#surfaces/platform/auth";
+import { auditOperations } from "#surfaces/platform/audit";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
@@ -14,6 +15,7 @@ export const platformOperations: readonly Operation[] = [
   ...apiKeyOperations,
   ...teamOperations,
   ...memberOperations,
+  ...auditOperations,
   ...hostOperations,
   ...hostAgentOperations,
   ...healthOperations,
