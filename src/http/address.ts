@@ -1,7 +1,7 @@
 import ipaddr from "ipaddr.js";
 
 /** What workerd tells of a connection that it accepted itself; Cloudflare's edge tells other things. */
-type SocketDetails = { clientIp?: unknown };
+type WithSocket = Request & { cf?: { clientIp?: unknown } };
 
 const NETWORK_BITS = 64;
 
@@ -14,7 +14,7 @@ export function addressOf(request: Request, proxyHeader?: string): string | unde
   const told = proxyHeader && request.headers.get(proxyHeader)?.split(",").at(-1);
   return (
     plainAddress(told) ??
-    plainAddress((request.cf as SocketDetails | undefined)?.clientIp) ??
+    plainAddress((request as WithSocket).cf?.clientIp) ??
     plainAddress(request.headers.get("cf-connecting-ip"))
   );
 }

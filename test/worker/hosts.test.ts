@@ -1,12 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { Hono } from "hono";
 import { decodeJwt, importJWK, type JWK, SignJWT } from "jose";
 import { expect, test } from "vitest";
 import { createHost } from "#domain/host/create-host";
-import { type AppEnv, surfaceApp } from "#http/surface-app";
 import { signControlToken } from "#platform/sandbox/control-token";
-import { platformSurface } from "#surfaces/platform/index";
 import {
   actorOf,
   auditOf,
@@ -19,23 +16,13 @@ import {
   rowOf,
 } from "#test/worker/control";
 import { serveFakeAgents } from "#test/worker/fake-agent";
-
-const app = new Hono<AppEnv>();
-app.use(async (c, next) => {
-  const { actor: _, ...base } = ctxOf(actorOf("", null, "anonymous"));
-  c.set("base", base);
-  c.set("settings", { anonymous: true, setupToken: undefined, origins: [] });
-  await next();
-});
-app.route("/", surfaceApp(platformSurface));
+import { call } from "#test/worker/harness";
 
 const operator = () => ctxOf(actorOf("", null, "system"));
 
 async function post(path: string, body?: unknown, headers: Record<string, string> = {}) {
-  const init = { method: "POST", headers: { "content-type": "application/json", ...headers } };
-  const response = await app.request(path, { ...init, ...(body !== undefined && { body: JSON.stringify(body) }) });
-  const text = await response.text();
-  return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+  const answer = await call("POST", path, { body, headers: { "content-type": "application/json", ...headers } });
+  return { status: answer.status, body: answer.text === "" ? null : answer.body };
 }
 
 const specs = { arch: "x86_64", cpu_cores: 2, memory_mb: 4096, disk_gb: 20, address: "127.0.0.1:9100" };
@@ -193,9 +180,9 @@ test.for([
   ["nonsense", 400],
 ] as const)("R318 refreshing with %s is refused", async ([body, status]) => {
   const headers = { "content-type": "application/json" };
-  const response = await app.request("/v1/hosts/auth/refresh", { method: "POST", headers, body });
+  const response = await call("POST", "/v1/hosts/auth/refresh", { headers, body });
   expect(response.status).toBe(status);
-  expect(await response.json()).toEqual({ error: { code: expect.any(String), message: expect.any(String) } });
+  expect(response.body).toEqual({ error: { code: expect.any(String), message: expect.any(String) } });
 });
 
 test("R324 R181 a silent host becomes unreachable with its sandboxes missing, and R323 a heartbeat brings both back", async () => {

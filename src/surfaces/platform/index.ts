@@ -1,8 +1,8 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
-import { authOperations } from "#surfaces/platform/auth";
 import { auditOperations } from "#surfaces/platform/audit";
+import { authOperations } from "#surfaces/platform/auth";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";

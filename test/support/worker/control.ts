@@ -11,6 +11,7 @@ import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
 import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
+import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
 import { teams } from "#schema";
 import { FakeAgent } from "#test/worker/fake-agent";
@@ -49,7 +50,7 @@ export function ctxOf(actor: Actor): Ctx {
     sandboxes: makeSandboxPort(env),
     teams: teamPort(env),
     sessions: missing("sessions"),
-    principals: missing("principals"),
+    principals: principalPort(env),
     models: missing("models"),
     secrets: missing("secrets"),
     mailer: missing("mailer"),
