@@ -4,9 +4,11 @@ import type { Ctx } from "#domain/context";
 import { destroySandbox } from "#domain/sandbox/destroy-sandbox";
 import { LIVE_STATUSES } from "#domain/sandbox/status";
 import { cancelRun } from "#domain/session/cancel-run";
+import type { RunStatus } from "#domain/session/values";
 import { runs, sandboxes } from "#schema";
 
 const AT_ONCE = 20;
+export const UNFINISHED: RunStatus[] = ["queued", "running", "waiting_tool"];
 
 /** Ends everything that runs in teams: agents first, because they would start sandboxes again. */
 export async function stopTeams(ctx: Ctx, teamIds: readonly string[]): Promise<void> {
@@ -27,8 +29,7 @@ export async function destroySandboxes(ctx: Ctx, teamId: string, until: number):
 }
 
 async function cancelRuns(ctx: Ctx, teamId: string): Promise<void> {
-  const unfinished = inArray(runs.status, ["queued", "running", "waiting_tool"]);
-  const wanted = and(eq(runs.teamId, teamId), unfinished);
+  const wanted = and(eq(runs.teamId, teamId), inArray(runs.status, UNFINISHED));
   await inPages(
     (after) => pageOf(ctx, runs, and(wanted, gt(runs.id, after))),
     (one) => settled(ctx, cancelRun(asSystem(ctx, teamId), one)),
