@@ -118,7 +118,9 @@ export class PrincipalObject extends DurableObject<Env> implements Omit<Principa
     const permission = query.get("permission") as Permission;
     const credential = this.#exists() ? this.#credentials.byId(credentialId, Date.now()) : undefined;
     const actor = credential && (await this.#actorOf(credential));
-    if (!actor || !allows(actor, permission)) return new Response(null, { status: 401 });
+    // The team may have changed since the request was authenticated.
+    const inTeam = actor?.teamId === (query.get("team") ?? actor?.teamId);
+    if (!actor || !inTeam || !allows(actor, permission)) return new Response(null, { status: 401 });
     const { 0: client, 1: socket } = new WebSocketPair();
     this.ctx.acceptWebSocket(socket);
     socket.serializeAttachment({ credentialId, teamId: actor.teamId, permission } satisfies Watch);

@@ -31,6 +31,8 @@ type Returns<R extends z.ZodType> = {
   schema: R;
   /** Media type of an answer that is not JSON; its schema is `RawAnswer`. */
   media?: string;
+  /** What a document says of an answer that `run` makes itself; a string by default. */
+  shows?: z.ZodType;
   description?: string;
 };
 

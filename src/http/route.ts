@@ -57,10 +57,10 @@ function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] 
 }
 
 function contentOf({ returns }: Operation): Content | undefined {
-  const { status, schema, media } = returns;
+  const { status, schema, media, shows } = returns;
   if (status === 204 || status === 302) return undefined;
   if (media === undefined) return json(schema);
-  return { [media]: { schema: media === OCTETS ? BINARY : { type: "string" } } };
+  return { [media]: { schema: shows ?? (media === OCTETS ? BINARY : { type: "string" }) } };
 }
 
 /** What the operation may answer instead, in words, by the surface's statuses. */

@@ -1,10 +1,12 @@
-export type SseEvent = { id: string; event: string; data: string; createdAt?: string };
+export type SseEvent = { id?: string; event: string; data: string; createdAt?: string };
+
+/** How often a stream gives a sign of life, and which comment that is. */
+export type SignOfLife = { comment: string; everyMs: number };
 
 /** Bytes a reader may be behind on live events before it is cut and told to come back. */
-const MAX_BEHIND_BYTES = 1024 * 1024;
+export const MAX_BEHIND_BYTES = 1024 * 1024;
 /** Below this a reader counts as having taken what it was sent. */
 const LOW_WATER_BYTES = 64 * 1024;
-const COMMENT_EVERY_MS = 15_000;
 const RETRY_MS = 1_000;
 
 const LINE_BREAK = /\r\n|\r|\n/;
@@ -13,24 +15,30 @@ const LINE_BREAK = /\r\n|\r|\n/;
 export function sseFrame({ id, event, data, createdAt }: SseEvent): string {
   const time = createdAt === undefined ? "" : `createdAt: ${createdAt}\n`;
   const lines = data.split(LINE_BREAK).map((line) => `data: ${line}\n`);
-  return `id: ${id}\nevent: ${event}\n${time}${lines.join("")}\n`;
+  return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\n${time}${lines.join("")}\n`;
 }
 
+/** A comment; its text must be the server's own. */
+export const sseComment = (text: string): string => `: ${text}\n\n`;
+
 /**
- * One reader's stream. It begins with a comment and carries one every 15 s. What is sent waits in memory until the
- * reader takes it, so senders of much wait for `drained`, and live events go through `push`, which cuts a slow reader.
+ * One reader's stream. What is sent waits in memory until the reader takes it, so senders of much wait for `drained`,
+ * and live events go through `push`, which cuts a slow reader.
  */
 export class SseStream {
   readonly body: ReadableStream<Uint8Array>;
+  /** Resolves once the reader is gone or the stream was ended. */
+  readonly done: Promise<void>;
   readonly #encoder = new TextEncoder();
   readonly #onEnd: () => void;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   readonly #timer: ReturnType<typeof setInterval>;
   #waiting: (() => void)[] = [];
 
-  /** `onEnd` is called once, when the reader is gone or the stream was ended. */
-  constructor(onEnd: () => void) {
-    this.#onEnd = onEnd;
+  constructor({ comment, everyMs }: SignOfLife) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.done = promise;
+    this.#onEnd = resolve;
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -41,8 +49,7 @@ export class SseStream {
       },
       new ByteLengthQueuingStrategy({ highWaterMark: LOW_WATER_BYTES }),
     );
-    this.send(": connected\n\n");
-    this.#timer = setInterval(() => this.#room > 0 && this.send(": keep-alive\n\n"), COMMENT_EVERY_MS);
+    this.#timer = setInterval(() => this.#room > 0 && this.send(sseComment(comment)), everyMs);
   }
 
   get ended(): boolean {
@@ -55,8 +62,13 @@ export class SseStream {
 
   /** Sends live text, or cuts a reader that is too far behind: it resumes from the last id it has. */
   push(text: string): void {
-    if (LOW_WATER_BYTES - this.#room > MAX_BEHIND_BYTES) this.end(": too slow, resume from the last id");
+    if (LOW_WATER_BYTES - this.#room > MAX_BEHIND_BYTES) this.cut();
     else this.send(text);
+  }
+
+  /** Ends the stream of a reader that is too far behind. */
+  cut(): void {
+    this.end("too slow, resume from the last id");
   }
 
   /** Resolves when the reader has taken what was sent, or is gone. */
@@ -67,7 +79,7 @@ export class SseStream {
 
   /** Ends the stream with a comment and a hint when to come back. */
   end(comment: string): void {
-    this.send(`${comment}\nretry: ${RETRY_MS}\n\n`);
+    this.send(`: ${comment}\nretry: ${RETRY_MS}\n\n`);
     this.#controller?.close();
     this.#finish();
   }

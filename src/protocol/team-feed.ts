@@ -41,7 +41,7 @@ export type TeamEvent = z.infer<typeof TeamEvent>;
 
 export const TransientEvent = Common.extend({
   type: z.literal(STATE_CHANGED),
-  metadata: z.object({ from: z.string(), to: z.string(), reason: z.string().optional() }),
+  metadata: z.object({ from: z.string(), to: z.string() }).catchall(z.string()),
 });
 export type TransientEvent = z.infer<typeof TransientEvent>;
 

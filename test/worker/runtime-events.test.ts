@@ -1,36 +1,13 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { createParser, type EventSourceMessage } from "eventsource-parser";
+import type { EventSourceMessage } from "eventsource-parser";
 import { expect, test } from "vitest";
-import { request, type Tenant, tenant } from "#test/worker/harness";
+import { type Tenant, tenant } from "#test/worker/harness";
+import { eventsIn as events, follow as open } from "#test/worker/streams";
 
-type Reader = Awaited<ReturnType<typeof follow>>;
-const events = (text: string): EventSourceMessage[] => {
-  const seen: EventSourceMessage[] = [];
-  createParser({ onEvent: (event) => seen.push(event) }).feed(text);
-  return seen;
-};
-
-/** Opens a stream; `until` reads on until the text satisfies a condition, with a deadline. */
-async function follow(t: Tenant, sessionId: string, query = "", headers: Record<string, string> = {}) {
-  const path = `/api/v1/sessions/${sessionId}/events${query}`;
-  const response = await request("GET", path, { headers: { "x-api-key": t.key, ...headers } });
-  expect(response.status).toBe(200);
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  const until = async (enough: (text: string) => boolean): Promise<string> => {
-    const deadline = Date.now() + 10_000;
-    while (!enough(text)) {
-      const left = deadline - Date.now();
-      const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`waited for ${text}`)), left));
-      const { value, done } = await Promise.race([reader.read(), late]);
-      if (done) break;
-      text += value;
-    }
-    return text;
-  };
-  return { headers: response.headers, until, close: () => reader.cancel() };
-}
+/** Opens a session's stream. */
+const follow = (t: Tenant, sessionId: string, query = "", headers: Record<string, string> = {}) =>
+  open(`/api/v1/sessions/${sessionId}/events${query}`, { "x-api-key": t.key, ...headers });
 
 /** The run of an event; log lines name it in their context. */
 const runOf = (data: string) => JSON.parse(data).runId ?? JSON.parse(data).context.runId;
@@ -132,7 +109,7 @@ test("a reader that leaves cancels nothing", async () => {
   await stream.until((text) => text.includes("connected"));
   const { body } = await send(t, sessionId, "on my own");
   await stream.close();
-  const other: Reader = await follow(t, sessionId);
+  const other = await follow(t, sessionId);
   await other.until(wholeFrame(completed(1)));
   await other.close();
   expect((await t.call("GET", `/api/v1/runs/${body.runId}`)).body.status).toBe("completed");

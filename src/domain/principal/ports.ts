@@ -73,9 +73,9 @@ export interface PrincipalHandle {
   recheck(): Promise<void>;
   /**
    * A socket that is closed when the credential ends, or no longer holds `permission` in its present team. It costs
-   * nothing while it is idle. `unauthenticated` when the credential is not live.
+   * nothing while it is idle. Answers 401 when the credential is not live, or its team is not `teamId`.
    */
-  watch(credentialId: string, permission: Permission): Promise<Response>;
+  watch(credentialId: string, permission: Permission, teamId?: string): Promise<Response>;
   /** Counts one request against limits; when one is used up none is charged. */
   take(limits: readonly Limit[]): Promise<LimitState[]>;
   /**

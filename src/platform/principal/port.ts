@@ -19,8 +19,9 @@ export function principalPort(env: Pick<Env, "PRINCIPAL">): PrincipalPort {
         claim: (key, fingerprint) => rpc().claim(key, fingerprint),
         settle: (key, answer) => rpc().settle(key, answer),
         release: (key, effect) => rpc().release(key, effect),
-        watch(credentialId, permission) {
-          const query = new URLSearchParams({ credential: credentialId, permission });
+        watch(credentialId, permission, teamId) {
+          const team = teamId === undefined ? {} : { team: teamId };
+          const query = new URLSearchParams({ credential: credentialId, permission, ...team });
           const headers = { Upgrade: "websocket" };
           return env.PRINCIPAL.getByName(name).fetch(`https://principal/watch?${query}`, { headers });
         },

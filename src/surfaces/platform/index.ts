@@ -3,6 +3,7 @@ import type { Surface } from "#http/surface";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
 import { authOperations } from "#surfaces/platform/auth";
+import { eventOperations } from "#surfaces/platform/events";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
@@ -19,6 +20,7 @@ export const platformOperations: readonly Operation[] = [
   ...hostOperations,
   ...hostAgentOperations,
   ...healthOperations,
+  ...eventOperations,
 ];
 
 /** Accounts, teams, keys, events and hosts, as the Wrenn API has them. */

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { openSessionFeed } from "#domain/session/open-session-feed";
+import { guardedStream } from "#http/guarded-stream";
 import { operation, RawAnswer } from "#http/operation";
 import { streamSession } from "#http/session-stream";
-import { resumePoint, sseResponse } from "#http/sse";
+import { resumePoint } from "#http/sse";
 import { Id } from "#surfaces/runtime/values";
 
 export const eventOperations = [
@@ -24,7 +25,7 @@ export const eventOperations = [
       const runId = query.runId ?? null;
       const open = (after: number) => openSessionFeed(ctx, params.sessionId, { after, runId });
       const from = resumePoint(raw.header("last-event-id"), query.cursor);
-      return sseResponse(await streamSession(open, from));
+      return guardedStream(ctx, "session:read", () => streamSession(open, from));
     },
   }),
 ];
