@@ -40,7 +40,7 @@ export default defineConfig(async () => ({
         test: {
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
-          globalSetup: ["./test/support/node/model-server-setup.ts", "./test/support/node/receiver-setup.ts"],
+          globalSetup: ["model-server", "oauth-server", "receiver"].map((one) => `./test/support/node/${one}-setup.ts`),
           setupFiles: ["./test/support/worker/setup.ts"],
           testTimeout: 30_000,
         },

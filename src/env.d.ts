@@ -24,6 +24,15 @@ interface __BaseEnv_Env {
   EMAIL?: SendEmail;
   /** Sender of letters, an address the e-mail binding may send from. */
   MAIL_FROM?: string;
+  /** A GitHub OAuth app, by which people log in; without both there is no such login. */
+  OAUTH_GITHUB_CLIENT_ID?: string;
+  OAUTH_GITHUB_CLIENT_SECRET?: string;
+  /** Endpoints of another server that speaks like GitHub, such as a GitHub Enterprise one. */
+  OAUTH_GITHUB_AUTHORIZE_URL?: string;
+  OAUTH_GITHUB_TOKEN_URL?: string;
+  OAUTH_GITHUB_API_URL?: string;
+  /** Base of the web app that shows how a login at a provider ended; by default the deployment itself. */
+  OAUTH_REDIRECT_URL?: string;
 }
 
 /** The one thing of Node that no Web API has; the Workers runtime offers it under the same name. */

@@ -7,7 +7,9 @@ import { ROOT } from "#scripts/lib/paths";
 const NAMES = [
   ...["MODELS", "RUNTIME_ANONYMOUS", "LOG_LEVEL", "RUN_TIMEOUT_SECONDS", "TOOL_TIMEOUT_SECONDS"],
   ...["OUTBOUND_ALLOW", "OUTBOUND_PORTS", "TELEGRAM_API_URL"],
-  ...["APP_ORIGINS", "TRUSTED_PROXY_HEADER"],
+  ...["APP_URL", "APP_ORIGINS", "TRUSTED_PROXY_HEADER"],
+  ...["OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET", "OAUTH_REDIRECT_URL"],
+  ...["OAUTH_GITHUB_AUTHORIZE_URL", "OAUTH_GITHUB_TOKEN_URL", "OAUTH_GITHUB_API_URL"],
 ];
 
 /** Names of the secrets that MODELS mentions; a malformed MODELS is reported by the Worker, which says more. */

@@ -6,6 +6,7 @@ import type { TeamPort } from "#domain/event/ports";
 import type { HostPort } from "#domain/host/ports";
 import type { Mailer } from "#domain/mail/ports";
 import type { ModelCatalog } from "#domain/model/ports";
+import type { OAuthPort } from "#domain/oauth/ports";
 import type { Outbound } from "#domain/outbound/ports";
 import type { PrincipalPort } from "#domain/principal/ports";
 import type { SandboxPort } from "#domain/sandbox/ports";
@@ -30,6 +31,7 @@ export type Ports = {
   models: ModelCatalog;
   secrets: SecretBox;
   mailer: Mailer;
+  oauth: OAuthPort;
   outbound: Outbound;
   passwords: Passwords;
 };

@@ -7,6 +7,7 @@ import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { mailer } from "#platform/mail/mailer";
 import { catalog } from "#platform/models/catalog";
+import { oauthPort } from "#platform/oauth/port";
 import { outbound } from "#platform/outbound/outbound";
 import { makePasswords } from "#platform/passwords";
 import { principalPort } from "#platform/principal/port";
@@ -24,6 +25,7 @@ const portsOf = (env: Env): Ports => ({
   models: catalog(env),
   secrets: secretBox(env),
   mailer: mailer(env),
+  oauth: oauthPort(env),
   outbound: outbound(env),
   passwords: makePasswords(),
 });

@@ -1,9 +1,8 @@
 import { eq } from "drizzle-orm";
 import { auditAccount } from "#domain/account/audit-account";
-import { defaultTeam } from "#domain/account/become-active";
-import { findFirstTeam, findUser, findUserByEmail, hasNoTeam, type User, updateUser } from "#domain/account/repo";
+import { firstTeam } from "#domain/account/first-team";
+import { findUser, findUserByEmail, type User, updateUser } from "#domain/account/repo";
 import { type SignedIn, signIn } from "#domain/account/sign-in";
-import { onlyIf } from "#domain/conditional";
 import { type Ctx, commit } from "#domain/context";
 import type { Device } from "#domain/principal/ports";
 import { userPrincipal } from "#domain/principal/values";
@@ -20,7 +19,7 @@ type Credentials = { email: string; password: string };
  */
 export async function logIn(ctx: Ctx, { device, ...credentials }: Credentials & { device: Device }): Promise<SignedIn> {
   const { user, hashes } = await verify(ctx, credentials);
-  const team = (await findFirstTeam(ctx.db, user.id)) ?? (await makeTeam(ctx, user));
+  const team = await firstTeam(ctx, user);
   await commit(ctx.db, auditAccount(ctx, "user.logged_in", user));
   const signedIn = await signIn(ctx, user, team, device);
   await demandUnchanged(ctx, user, hashes, signedIn.token);
@@ -48,20 +47,6 @@ async function renewHash(ctx: Ctx, userId: string, password: string, stored: str
   const passwordHash = await ctx.passwords.hash(password);
   await commit(ctx.db, updateUser(ctx.db, userId, { passwordHash }, eq(users.passwordHash, stored)));
   return passwordHash;
-}
-
-/** A new default team for a user who has none left (platform R40). */
-async function makeTeam(ctx: Ctx, user: User): Promise<{ teamId: string; role: "owner" }> {
-  const { teamId, statements } = defaultTeam(ctx, user);
-  try {
-    await commit(ctx.db, onlyIf(ctx.db, hasNoTeam(user.id), "conflict"), ...statements);
-  } catch (error) {
-    // Another login at the same moment has made one.
-    const team = await findFirstTeam(ctx.db, user.id);
-    if (team?.role === "owner") return { teamId: team.teamId, role: team.role };
-    throw error;
-  }
-  return { teamId, role: "owner" };
 }
 
 /** A change of the password ends all sessions; one that came while this session began may have missed it. */

@@ -9,10 +9,12 @@ import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
 import { memberOperations } from "#surfaces/platform/members";
+import { oauthOperations } from "#surfaces/platform/oauth";
 import { teamOperations } from "#surfaces/platform/teams";
 
 export const platformOperations: readonly Operation[] = [
   ...authOperations,
+  ...oauthOperations,
   ...apiKeyOperations,
   ...teamOperations,
   ...memberOperations,

@@ -54,6 +54,7 @@ export function ctxOf(actor: Actor): Ctx {
     models: missing("models"),
     secrets: missing("secrets"),
     mailer: missing("mailer"),
+    oauth: missing("oauth"),
     outbound: missing("outbound"),
     passwords: missing("passwords"),
     defer: (work) => void work(),

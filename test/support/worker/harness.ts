@@ -26,6 +26,7 @@ export async function request(
   return exports.default.fetch(
     new Request(`${origin}${path}`, {
       method,
+      redirect: "manual",
       headers: { ...(body !== undefined && !raw && { "content-type": "application/json" }), ...headers },
       ...(signal && { signal }),
       ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
