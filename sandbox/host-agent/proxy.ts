@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders } from "node:http2";
 import { pipeline } from "node:stream/promises";
-import { LIMIT_HEADER } from "#protocol/supervisor-values";
+import { LIMIT_HEADER, STREAM_TYPE } from "#protocol/supervisor-values";
 import { Failure } from "./failure.ts";
 import type { RunningSandbox } from "./sandbox.ts";
 
 const BODILESS = new Set(["GET", "HEAD", "DELETE"]);
 const METHODS = new Set(["GET", "PUT", "POST", "DELETE"]);
-const MEDIA_TYPES = new Set(["application/json", "application/octet-stream"]);
+const MEDIA_TYPES = new Set(["application/json", "application/octet-stream", STREAM_TYPE]);
 const FILE_STAT = /^[\x21-\x7e]{1,16384}$/;
 
 /**

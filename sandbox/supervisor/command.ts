@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ExecOutcome, OutputCapture } from "./output.ts";
-import { killTree, type TreeMark } from "./processes.ts";
+import { killTree, type TreeMark } from "./process-tree.ts";
 
 /** How long output may still arrive after the process itself has ended: a child left behind may hold the pipes. */
 const DRAIN_MS = 50;

@@ -1,15 +1,33 @@
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, type Stats, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
-import { Refusal } from "./refusal.ts";
 
-/** Finds a program as a shell would, or refuses with `command_not_found`. */
-export function findProgram(program: string, cwd: string, path: string): string {
-  const candidates = program.includes("/")
+const candidatesFor = (program: string, cwd: string, path: string): string[] =>
+  program.includes("/")
     ? [isAbsolute(program) ? program : join(cwd, program)]
     : path.split(":").map((folder) => join(isAbsolute(folder) ? folder : join(cwd, folder), program));
-  const found = candidates.find(isExecutable);
-  if (found === undefined) throw new Refusal("command_not_found", "no such program");
-  return found;
+
+/** Finds a program as a shell would; undefined when there is none. */
+export const findProgram = (program: string, cwd: string, path: string): string | undefined =>
+  candidatesFor(program, cwd, path).find(isExecutable);
+
+/** A shell's words and exit code for a program that cannot be started. */
+export function whyNotStarted(program: string, cwd: string, path: string): { message: string; exitCode: 126 | 127 } {
+  const found = candidatesFor(program, cwd, path)
+    .map(statsOf)
+    .find((stats) => stats !== undefined);
+  if (found === undefined) {
+    const what = program.includes("/") ? "No such file or directory" : "command not found";
+    return { message: `${program}: ${what}`, exitCode: 127 };
+  }
+  return { message: `${program}: ${found.isDirectory() ? "Is a directory" : "Permission denied"}`, exitCode: 126 };
+}
+
+function statsOf(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined;
+  }
 }
 
 function isExecutable(file: string): boolean {

@@ -2,6 +2,7 @@ import { constants, type Http2Session, performServerHandshake, type ServerHttp2S
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { FILE_SORTS, SUPERVISOR_ERRORS } from "#protocol/supervisor-values";
+import { json, nothing, type Routes, route, untilClosed, wholeBody } from "./call.ts";
 import { openContent, readChunks, writeContent } from "./content.ts";
 import { Commands } from "./exec.ts";
 import { globFiles } from "./glob.ts";
@@ -15,13 +16,13 @@ import {
   stringField,
   timeParam,
 } from "./input.ts";
+import { Launcher } from "./launch.ts";
 import { resultStream } from "./output.ts";
+import { processRoutes } from "./process-routes.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
+import { Processes } from "./table.ts";
 import { listDirectory, makeDirectory, moveEntry, removeEntry, statEntry } from "./tree.ts";
 import { Workspace } from "./workspace.ts";
-
-type Call = { stream: ServerHttp2Stream; query: URLSearchParams; rest: string };
-type Handler = (call: Call) => Promise<void>;
 
 const WINDOW_BYTES = 1024 * 1024;
 const MAX_LIST = 1000;
@@ -29,8 +30,12 @@ const MAX_LIST = 1000;
 /** Serves the supervisor's protocol over one connection; when that closes, everything started is killed. */
 export function serve(socket: Duplex, root: string, onClose: () => void): void {
   const workspace = new Workspace(root);
-  const commands = new Commands(workspace);
-  const routes = { ...execRoutes(commands), ...fileRoutes(workspace) };
+  const launcher = new Launcher(workspace);
+  const routes = {
+    ...execRoutes(new Commands(launcher), launcher),
+    ...processRoutes(new Processes(launcher)),
+    ...fileRoutes(workspace),
+  };
   const session: Http2Session = performServerHandshake(socket, { settings: { initialWindowSize: WINDOW_BYTES } });
   session.on("stream", (stream: ServerHttp2Stream, headers) => {
     stream.on("error", () => {});
@@ -38,20 +43,17 @@ export function serve(socket: Duplex, root: string, onClose: () => void): void {
   });
   session.on("error", () => {});
   session.on("close", () => {
-    commands.killAll();
+    launcher.killAll();
     onClose();
   });
 }
 
-async function answer(routes: Record<string, Handler>, stream: ServerHttp2Stream, method: string, path: string) {
+async function answer(routes: Routes, stream: ServerHttp2Stream, method: string, path: string) {
   try {
     const url = new URL(path, "http://sandbox");
-    const exact = routes[`${method} ${url.pathname}`];
-    const slash = url.pathname.lastIndexOf("/");
-    const handler = exact ?? routes[`${method} ${url.pathname.slice(0, slash)}/*`];
-    if (!handler) throw new Refusal("invalid", "no such operation");
-    const rest = exact ? "" : decodeURIComponent(url.pathname.slice(slash + 1));
-    await handler({ stream, query: url.searchParams, rest });
+    const found = route(routes, method, url.pathname);
+    if (!found) throw new Refusal("invalid", "no such operation");
+    await found.handler({ stream, query: url.searchParams, name: found.name });
   } catch (error) {
     fail(stream, error);
   }
@@ -70,43 +72,27 @@ function fail(stream: ServerHttp2Stream, error: unknown): void {
   stream.resume();
 }
 
-/** A request's bytes. A sender that left in the middle is an error: its stream ends as if it were complete. */
-async function* wholeBody(stream: ServerHttp2Stream): AsyncGenerator<Buffer> {
-  yield* stream;
-  if (stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR) {
-    throw new Refusal("invalid", "the upload was cut off");
-  }
-}
-
-function json(stream: ServerHttp2Stream, value: unknown): void {
-  if (stream.destroyed) return;
-  stream.respond({ ":status": 200, "content-type": "application/json" });
-  stream.end(JSON.stringify(value));
-}
-
-function execRoutes(commands: Commands): Record<string, Handler> {
+function execRoutes(commands: Commands, launcher: Launcher): Routes {
   return {
     "GET /v1/health": async ({ stream }) => {
       json(stream, { v: 1, pid: process.pid });
-      commands.makeReady();
+      launcher.makeReady();
     },
     "POST /v1/exec": async ({ stream }) => {
-      const gone = new AbortController();
-      stream.once("close", () => gone.abort());
-      const outcome = await commands.run(execRequest(await readJson(stream)), gone.signal);
+      const gone = untilClosed(stream);
+      const outcome = await commands.run(execRequest(await readJson(stream)), gone);
       if (stream.destroyed) return;
       stream.respond({ ":status": 200, "content-type": "application/json" });
       await pipeline(resultStream(outcome), stream);
     },
-    "DELETE /v1/exec/*": async ({ stream, rest }) => {
-      await commands.kill(rest);
-      if (stream.destroyed) return;
-      stream.respond({ ":status": 204 }, { endStream: true });
+    "DELETE /v1/exec/*": async ({ stream, name }) => {
+      await commands.kill(name);
+      nothing(stream);
     },
   };
 }
 
-function fileRoutes(workspace: Workspace): Record<string, Handler> {
+function fileRoutes(workspace: Workspace): Routes {
   const located = (query: URLSearchParams) => workspace.locate(requiredParam(query, "path"));
   return {
     "GET /v1/files/stat": async ({ stream, query }) => json(stream, await statEntry(workspace, located(query))),

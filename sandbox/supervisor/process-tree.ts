@@ -22,7 +22,7 @@ const ROUND_MS = 2;
  * stopped before they are killed, so that one which keeps forking cannot outrun the sweep.
  */
 export async function killTree(mark: () => TreeMark): Promise<void> {
-  if (process.platform !== "linux") return killGroup(mark().rootPid);
+  if (process.platform !== "linux") return signalGroup(mark().rootPid, "SIGKILL");
   const deadline = performance.now() + SWEEP_DEADLINE_MS;
   while (performance.now() < deadline) {
     const members = membersOf(mark());
@@ -32,6 +32,17 @@ export async function killTree(mark: () => TreeMark): Promise<void> {
     if (running.length === 0 || !(await settled(mark))) signalAll(members, "SIGKILL");
     await sleep(ROUND_MS);
   }
+}
+
+/** Sends everything of a command a signal that it may handle; a stopped process goes on, to get it. */
+export function signalTree(mark: TreeMark, signal: NodeJS.Signals): void {
+  if (process.platform !== "linux") {
+    signalGroup(mark.rootPid, signal);
+    return;
+  }
+  const members = membersOf(mark);
+  signalAll(members, signal);
+  signalAll(members, "SIGCONT");
 }
 
 /** Kills what carries any marker with this prefix, without waiting; for the end of the supervisor itself. */
@@ -49,10 +60,10 @@ async function settled(mark: () => TreeMark): Promise<boolean> {
   return membersOf(mark()).some(({ state }) => state !== "T" && state !== "D");
 }
 
-function killGroup(rootPid: number | null): void {
+function signalGroup(rootPid: number | null, signal: NodeJS.Signals): void {
   if (rootPid === null) return;
   try {
-    process.kill(-rootPid, "SIGKILL");
+    process.kill(-rootPid, signal);
   } catch {
     // Nothing of the group is left.
   }
