@@ -1,4 +1,4 @@
-import { closeSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { arch, availableParallelism, totalmem } from "node:os";
@@ -30,7 +30,10 @@ export function closeInheritedDescriptors(): void {
 function isInheritable(descriptor: number): boolean {
   try {
     const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1];
-    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+    if (flags === undefined || (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) !== 0) return false;
+    // Node itself may be reading its extra certificates right now, in a thread of its own, and closes them after.
+    const certificates = process.env.NODE_EXTRA_CA_CERTS ?? "";
+    return !existsSync(certificates) || readlinkSync(`/proc/self/fd/${descriptor}`) !== realpathSync(certificates);
   } catch {
     return false;
   }
