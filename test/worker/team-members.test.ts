@@ -45,6 +45,21 @@ test("somebody is added at once, as a member, whatever else is asked for (R130, 
   expect((await added.call("GET", "/v1/teams")).body).toHaveLength(2);
 });
 
+test("who is added is told by one letter, and by none where nobody is added (R132, T10)", async () => {
+  const [owner, added] = [await person(), await person()];
+  await add(owner, owner, added.email);
+  await add(owner, owner, added.email);
+  await add(owner, owner, "nobody@example.test");
+  const { results } = await env.DB.prepare("SELECT * FROM mails WHERE kind = 'team_added'").all<{
+    id: string;
+    sealed: string;
+  }>();
+  const letters = await Promise.all(results.map(({ id, sealed }) => owner.ctx.secrets.open(sealed, id)));
+  const [letter, ...others] = letters.filter((text) => text.includes(added.email)).map((text) => JSON.parse(text));
+  expect([letter?.to, others]).toEqual([added.email, []]);
+  expect(letter.text).toContain(`${owner.email} added you to the team “Team”`);
+});
+
 test("adding is refused for unknown and inactive accounts, members, and people without the role (R131, T3)", async () => {
   const { owner, admin, member, viewer } = await team();
   const other = await person();

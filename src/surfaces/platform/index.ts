@@ -11,6 +11,7 @@ import { hostOperations } from "#surfaces/platform/hosts";
 import { memberOperations } from "#surfaces/platform/members";
 import { oauthOperations } from "#surfaces/platform/oauth";
 import { teamOperations } from "#surfaces/platform/teams";
+import { userOperations } from "#surfaces/platform/users";
 
 export const platformOperations: readonly Operation[] = [
   ...authOperations,
@@ -18,6 +19,7 @@ export const platformOperations: readonly Operation[] = [
   ...apiKeyOperations,
   ...teamOperations,
   ...memberOperations,
+  ...userOperations,
   ...auditOperations,
   ...hostOperations,
   ...hostAgentOperations,

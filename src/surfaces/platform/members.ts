@@ -1,13 +1,13 @@
 import { z } from "zod";
+import { Email } from "#domain/account/values";
 import { addTeamMember } from "#domain/team/add-team-member";
 import { listTeamMembers } from "#domain/team/get-team";
 import { removeTeamMember } from "#domain/team/remove-team-member";
 import { updateMemberRole } from "#domain/team/update-member-role";
 import { MEMBER_ROLES } from "#domain/team/values";
-import { Email } from "#domain/user/values";
 import { Empty, operation } from "#http/operation";
 import { TeamMemberResource, toTeamMember } from "#surfaces/platform/team-shapes";
-import { idOf } from "#surfaces/platform/values";
+import { idOf, USER_LOOKUP } from "#surfaces/platform/values";
 
 const TeamParams = z.object({ id: idOf("team") });
 const MemberParams = z.object({ id: idOf("team"), uid: z.string().max(100) });
@@ -33,6 +33,8 @@ export const memberOperations = [
     summary: "Add somebody to the active team",
     description: "For its owner and administrators. The account with this e-mail becomes a member at once.",
     permission: "team:write",
+    limit: USER_LOOKUP,
+    limitSubject: ({ actor }) => `user ${actor.id}`,
     params: TeamParams,
     body: z.object({ email: Email }).meta({ id: "AddTeamMemberRequest" }),
     creates: true,
