@@ -1,8 +1,10 @@
 import { Hono } from "hono";
 import { stringify } from "yaml";
+import { PROVIDERS } from "#domain/oauth/values";
 import { ownOrigin } from "#http/app-url";
 import { docsPage, landingPage } from "#http/docs";
 import { withStandardHeaders } from "#http/headers";
+import { loginPage } from "#http/login-page";
 import { requestIdOf } from "#http/request-id";
 import type { AuthSettings, BaseCtx } from "#http/surface";
 import { type AppEnv, answerFault, surfaceApp } from "#http/surface-app";
@@ -66,4 +68,7 @@ function addDocuments(app: Hono<AppEnv>): void {
   );
   serve("/docs", HTML, () => String(docsPage(surfaces, VERSION)));
   serve("/", HTML, () => String(landingPage(surfaces)));
+  for (const provider of PROVIDERS) {
+    app.get(`/auth/${provider}/callback`, (c) => c.html(loginPage(c.req.query("error"))));
+  }
 }

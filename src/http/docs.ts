@@ -13,7 +13,8 @@ summary { cursor: pointer; } .verb { display: inline-block; min-width: 4rem; fon
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top; }
 .note { opacity: .75; }`;
 
-const page = (title: string, body: unknown) => html`<!doctype html>
+/** A page of ours: no script, nothing from elsewhere. */
+export const page = (title: string, body: unknown) => html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title}</title><style>${raw(STYLE)}</style></head><body>${body}</body></html>`;
 

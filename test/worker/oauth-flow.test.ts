@@ -1,8 +1,9 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { LOGIN_ERRORS } from "#domain/oauth/values";
 import { gitHub } from "#platform/oauth/github";
 import type { Failure } from "#test/node/oauth-values";
-import { countOf } from "#test/worker/harness";
+import { call, countOf } from "#test/worker/harness";
 import {
   CALLBACK,
   OAuthBrowser,
@@ -175,6 +176,16 @@ test("the web app's base is the operator's, with a path and without a slash at i
   } finally {
     useOAuthServer({ OAUTH_REDIRECT_URL: "" });
   }
+});
+
+test("without a web app the deployment itself says how a login ended (R84, R85)", async () => {
+  const shown = async (query: string) => (await call("GET", `/auth/github/callback${query}`)).text;
+  expect(await shown("")).toContain("This browser is logged in");
+  for (const error of LOGIN_ERRORS) expect(await shown(`?error=${error}`), error).toContain("That did not work");
+  expect(await shown("?error=email_taken")).toContain("another account");
+  const odd = await shown("?error=%3Cscript%3E__proto__");
+  expect(odd).toContain("Something went wrong");
+  expect(odd).not.toContain("script");
 });
 
 test("the provider's tokens, codes and states are in no row and no log line (T10)", async () => {
