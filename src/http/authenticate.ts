@@ -24,6 +24,8 @@ export type AuthRequest = {
   accepts: readonly CredentialKind[];
   /** Headers of the answer: a cookie that is worth nothing is taken back (R16). */
   answer: Headers;
+  /** Told who the session belongs to, before a forgery in its name is refused. */
+  identified?: (actor: Actor) => void;
 };
 
 /**
@@ -51,7 +53,8 @@ async function ofApiKey(base: BaseCtx, key: string, accepts: readonly Credential
   return unwrap(await base.principals.principal(keyPrincipal(hash)).verify(hash));
 }
 
-async function ofSession(base: BaseCtx, sessions: string[], { request, settings, accepts, answer }: AuthRequest) {
+async function ofSession(base: BaseCtx, sessions: string[], auth: AuthRequest) {
+  const { request, settings, accepts, answer } = auth;
   const [token = "", ...others] = sessions;
   const userId = userOfSession(token);
   // Two session cookies: one was planted, and nobody can say which.
@@ -62,6 +65,7 @@ async function ofSession(base: BaseCtx, sessions: string[], { request, settings,
   const verified = await base.principals.principal(userPrincipal(userId)).verify(await sha256(token));
   if (!verified.ok) clearSessionCookies(answer, request.url);
   const actor = unwrap(verified);
+  auth.identified?.(actor);
   await demandNoForgery(request, token, settings.origins);
   return actor;
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { AuditAction } from "#domain/audit/audit";
 import type { Actor, Ctx, Permission } from "#domain/context";
 import type { CredentialKind } from "#http/credentials";
 import type { RateLimit } from "#http/rate-limit";
@@ -47,6 +48,8 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   description?: string;
   /** What the caller must hold; null makes the operation public. */
   permission: Permission | null;
+  /** The audit action of its success, under which a refused attempt is noted too; by default one of its own name. */
+  audits?: AuditAction;
   /** Kinds of credential it takes; by default those of its surface. */
   accepts?: readonly CredentialKind[];
   limit?: RateLimit;

@@ -2,7 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { z } from "zod";
-import { NOBODY } from "#domain/actor";
+import { type Actor, NOBODY } from "#domain/actor";
 import { type Ctx, demand } from "#domain/context";
 import { addressOf, networkOf } from "#http/address";
 import { authenticate } from "#http/authenticate";
@@ -12,6 +12,7 @@ import { demandOrigin } from "#http/csrf";
 import { idempotencyKeyOf, once } from "#http/idempotency";
 import { JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
 import { enforceLimit } from "#http/rate-limit";
+import { auditRefused } from "#http/refused";
 import { routeOf, securitySchemesOf } from "#http/route";
 import type { AuthSettings, BaseCtx, Surface } from "#http/surface";
 import { Fault } from "#kernel/fault";
@@ -19,7 +20,16 @@ import { Fault } from "#kernel/fault";
 /** What the app puts on each request before the operations see it, and what a surface adds once it knows who asks. */
 export type AppEnv = {
   Bindings: Env;
-  Variables: { base: BaseCtx; settings: AuthSettings; ctx: Ctx /** Headers of the answer. */; answer: Headers };
+  Variables: {
+    base: BaseCtx;
+    settings: AuthSettings;
+    /** Headers of the answer. */
+    answer: Headers;
+    /** Set once it is known who asks. */
+    ctx: Ctx;
+    /** Set once a route was found. */
+    op: Operation | undefined;
+  };
 };
 type AppContext = Context<AppEnv>;
 type Step = MiddlewareHandler<AppEnv>;
@@ -49,7 +59,9 @@ export function surfaceApp(surface: Surface): OpenAPIHono<AppEnv> {
 /** The surface's answer to a failure. Anything but a refusal is logged and told as `internal`, without its text. */
 export function answerFault(c: AppContext, surface: Surface, error: unknown): Response {
   const fault = faultOf(error) ?? new Fault("internal", "something went wrong on our side");
-  if (fault.code === "internal") c.var.base.log.error("unhandled error", { error });
+  const { base, ctx, op } = c.var;
+  if (fault.code === "internal") base.log.error("unhandled error", { error });
+  if (ctx && op) auditRefused(ctx, { surface, op, params: c.req.param(), code: fault.code });
   const { status, body } = surface.fault(fault.code, fault.message, fault.details);
   return Response.json(body, { status, headers: c.var.answer });
 }
@@ -62,18 +74,21 @@ function faultOf(error: unknown): Fault | undefined {
 }
 
 /** Finds out who asks, and demands the operation's permission. */
-function admit(surface: Surface, { permission, accepts = surface.credentials }: Operation): Step {
+function admit(surface: Surface, op: Operation): Step {
+  const { permission, accepts = surface.credentials } = op;
   return async (c, next) => {
+    c.set("op", op);
     const { base, settings, answer } = c.var;
     if (permission === null) {
       // Else a page of a stranger could log its visitor in to the stranger's account.
       if (c.req.method !== "GET") demandOrigin(c.req.raw, settings.origins);
       c.set("ctx", { ...base, actor: NOBODY });
     } else {
-      const auth = { request: c.req.raw, settings, accepts, answer };
+      const identified = (actor: Actor) => c.set("ctx", { ...base, actor });
+      const auth = { request: c.req.raw, settings, accepts, answer, identified };
       const actor = await (surface.authenticate ?? authenticate)(base, auth);
+      identified(actor);
       demand(actor, permission);
-      c.set("ctx", { ...base, actor });
     }
     await next();
   };
