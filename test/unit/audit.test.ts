@@ -44,7 +44,7 @@ test.for<[action: string, shown: string, scope: string]>([
   ["member.added", "add", "admin"],
   ["member.removed", "remove", "admin"],
   ["member.left", "leave", "admin"],
-  ["member.role_changed", "role_update", "admin"],
+  ["member.role_updated", "role_update", "admin"],
   ["host.created", "create", "admin"],
   ["host.deleted", "delete", "admin"],
   ["user.activated", "activate", "admin"],

@@ -29,7 +29,7 @@ test("T12 a refused change leaves one entry: who, with what, what was tried, and
   const viewer = await person({ role: "viewer", teamId: owner.teamId });
   expect((await viewer.call("POST", WORKSPACES, BODY)).status).toBe(403);
   const [row] = await refusals(viewer.userId, 1);
-  expect(row).toMatchObject({ team_id: owner.teamId, action: "workspace.create_workspace", actor_kind: "user" });
+  expect(row).toMatchObject({ team_id: owner.teamId, action: "workspace.created", actor_kind: "user" });
   expect(row?.credential_id).toEqual(expect.any(String));
   expect(JSON.parse(row?.metadata ?? "")).toEqual({ operation: "runtime.createWorkspace", code: "forbidden" });
   const { body } = await owner.call("GET", "/v1/audit-logs");
@@ -70,7 +70,7 @@ test("T12 what people do with their own account is not their team's business", a
   const p = await person();
   const headers = { cookie: p.cookie };
   expect((await call("POST", "/v1/auth/logout-all", { headers })).status).toBe(403);
-  expect((await refusals(p.userId, 1))[0]).toMatchObject({ team_id: "", action: "user.logout_all" });
+  expect((await refusals(p.userId, 1))[0]).toMatchObject({ team_id: "", action: "user.logged_out_everywhere" });
   expect((await p.call("GET", "/v1/audit-logs")).body.entries).toEqual([]);
 });
 

@@ -121,7 +121,9 @@ test("a host without sandboxes is deleted, and its tokens with it (R327, R328, R
   expect((await owner.call("GET", `/v1/hosts/${hostId}`)).status).toBe(404);
   expect(await rowOf("hosts", hostId)).toBeNull();
   expect(await countOf("host_tags", "host_id = ?", hostId)).toBe(0);
-  expect(await countOf("audit_entries", "subject_id = ? AND action = 'host.deleted'", hostId)).toBe(1);
+  expect(await countOf("audit_entries", "subject_id = ? AND action = 'host.deleted' AND result = 'ok'", hostId)).toBe(
+    1,
+  );
   const beat = await call("POST", `/v1/hosts/${hostId}/heartbeat`, { headers: { "x-host-token": token } });
   expect(beat).toMatchObject({ status: 404, body: { error: { code: "not_found" } } });
   expect((await call("POST", "/v1/hosts/auth/refresh", { body: { refresh_token } })).status).toBe(401);

@@ -17,7 +17,7 @@ const WORDS: Record<string, string> = {
   added: "add",
   removed: "remove",
   left: "leave",
-  role_changed: "role_update",
+  role_updated: "role_update",
   lost: "marked_down",
   returned: "marked_up",
   activated: "activate",

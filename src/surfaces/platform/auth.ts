@@ -73,6 +73,7 @@ export const authOperations = [
     tag: "auth",
     summary: "End this session",
     permission: "account:write",
+    audits: "user.logged_out",
     returns: { status: 204, schema: Empty },
     faults: [],
     run: async (ctx, { raw, outcome }) => {
@@ -88,6 +89,7 @@ export const authOperations = [
     tag: "auth",
     summary: "End all sessions of the user",
     permission: "account:write",
+    audits: "user.logged_out_everywhere",
     returns: { status: 204, schema: Empty },
     faults: [],
     run: async (ctx, { raw, outcome }) => {
@@ -103,6 +105,7 @@ export const authOperations = [
     tag: "auth",
     summary: "Go on in another team, with a new session",
     permission: "account:write",
+    audits: "user.team_switched",
     limit: {
       name: "switch-team",
       perAddress: { quota: 300, windowMs: MINUTE },

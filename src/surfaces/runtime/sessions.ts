@@ -79,6 +79,7 @@ export const sessionOperations = [
     tag,
     summary: "Open a session",
     permission: "session:write",
+    audits: "session.created",
     params,
     body: CreateSessionBody,
     creates: true,

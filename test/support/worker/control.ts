@@ -95,9 +95,9 @@ export async function rowOf(table: "sandboxes" | "hosts", id: string): Promise<R
   return env.DB.prepare(`SELECT * FROM ${table} WHERE id = ?`).bind(id).first();
 }
 
-/** Actions audited about something, oldest first. */
+/** Changes audited about something, oldest first; attempts that were refused are not among them. */
 export async function auditOf(subjectId: string): Promise<unknown[]> {
-  const query = "SELECT action FROM audit_entries WHERE subject_id = ? ORDER BY created_at, id";
+  const query = "SELECT action FROM audit_entries WHERE subject_id = ? AND result = 'ok' ORDER BY created_at, id";
   const { results } = await env.DB.prepare(query).bind(subjectId).all();
   return results.map(({ action }) => action);
 }
