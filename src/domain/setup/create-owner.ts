@@ -1,5 +1,8 @@
+import { sql } from "drizzle-orm";
+import { deleteInactive } from "#domain/account/repo";
 import { NOBODY, type Role } from "#domain/actor";
 import { audit } from "#domain/audit/audit";
+import { onlyIf } from "#domain/conditional";
 import { type Actor, type Ctx, commit, demand } from "#domain/context";
 import { issueApiKey } from "#domain/principal/issue-api-key";
 import { findOwner, insertMembership, insertTeam, insertUser } from "#domain/principal/repo";
@@ -7,6 +10,7 @@ import { ANONYMOUS_PRINCIPAL, ANONYMOUS_SECRET } from "#domain/principal/values"
 import { newSlug } from "#domain/team/values";
 import { sha256 } from "#kernel/digest";
 import { Fault } from "#kernel/fault";
+import { users } from "#schema";
 
 const OWNER: Role = "owner";
 
@@ -19,7 +23,7 @@ export type Owner = { userId: string; teamId: string; apiKeyId: string; apiKey: 
  */
 export async function createOwner(ctx: Ctx, input: { email: string; teamName: string }): Promise<Owner> {
   demand(ctx.actor, "platform:setup");
-  const email = input.email.normalize("NFC").toLowerCase();
+  const { email } = input;
   const owner = (await findOwner(ctx.db)) ?? (await insertOwner(ctx, email, input.teamName));
   if (owner.email !== email) throw new Fault("conflict", "this deployment already has an owner");
   const { userId, teamId } = owner;
@@ -36,6 +40,8 @@ async function insertOwner(ctx: Ctx, email: string, teamName: string) {
   try {
     await commit(
       ctx.db,
+      onlyIf(ctx.db, sql`NOT EXISTS (SELECT 1 FROM ${users} WHERE ${users.isPlatformAdmin})`, "conflict"),
+      ...deleteInactive(ctx.db, email, at),
       insertUser(ctx.db, { id: userId, email, status: "active", isPlatformAdmin: true, ...times }),
       insertTeam(ctx.db, { id: teamId, name: teamName, slug: newSlug(), ...times }),
       insertMembership(ctx.db, { teamId, userId, role: OWNER, isDefault: true, createdAt: at }),

@@ -3,11 +3,13 @@ import type { Surface } from "#http/surface";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
 import { authOperations } from "#surfaces/platform/auth";
+import { browserSessionOperations } from "#surfaces/platform/browser-sessions";
 import { eventOperations } from "#surfaces/platform/events";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
+import { meOperations } from "#surfaces/platform/me";
 import { memberOperations } from "#surfaces/platform/members";
 import { oauthOperations } from "#surfaces/platform/oauth";
 import { teamOperations } from "#surfaces/platform/teams";
@@ -16,6 +18,8 @@ import { userOperations } from "#surfaces/platform/users";
 export const platformOperations: readonly Operation[] = [
   ...authOperations,
   ...oauthOperations,
+  ...meOperations,
+  ...browserSessionOperations,
   ...apiKeyOperations,
   ...teamOperations,
   ...memberOperations,

@@ -1,12 +1,27 @@
 import { z } from "zod";
+import { Email } from "#domain/account/values";
 import { systemActor } from "#domain/actor";
 import { createHost } from "#domain/host/create-host";
+import { listMails } from "#domain/mail/list-mails";
 import { createOwner } from "#domain/setup/create-owner";
 import type { AuthRequest } from "#http/authenticate";
 import { operation } from "#http/operation";
 import type { BaseCtx, Surface } from "#http/surface";
 import { sameText, sha256 } from "#kernel/digest";
 import { FAULTS, Fault } from "#kernel/fault";
+import { iso } from "#kernel/time";
+
+const Mail = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    to: z.string(),
+    subject: z.string(),
+    text: z.string(),
+    html: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: "Mail" });
 
 const operations = [
   operation({
@@ -17,7 +32,7 @@ const operations = [
     summary: "Make the first user, their team and an API key",
     description: "Repeated for the same e-mail it issues another key; for another one it is refused.",
     permission: "platform:setup",
-    body: z.object({ email: z.email().max(254), teamName: z.string().trim().min(1).max(100).default("Home") }),
+    body: z.object({ email: Email, teamName: z.string().trim().min(1).max(100).default("Home") }),
     returns: {
       status: 201,
       schema: z.object({ userId: z.string(), teamId: z.string(), apiKeyId: z.string(), apiKey: z.string() }),
@@ -38,6 +53,21 @@ const operations = [
     run: async (ctx, { body }) => {
       const { host, registrationToken } = await createHost(ctx, { type: body.type });
       return { hostId: host.id, registrationToken };
+    },
+  }),
+  operation({
+    id: "listMails",
+    method: "get",
+    path: "/internal/v1/setup/mails",
+    tag: "Set-up",
+    summary: "Read the letters that no mail service took, newest first",
+    permission: "platform:setup",
+    query: z.object({ to: Email.optional() }),
+    returns: { status: 200, schema: z.object({ mails: z.array(Mail) }) },
+    faults: ["route_not_found"],
+    run: async (ctx, { query }) => {
+      const mails = await listMails(ctx, query.to);
+      return { mails: mails.map(({ createdAt, ...mail }) => ({ ...mail, createdAt: iso(createdAt) })) };
     },
   }),
 ];

@@ -1,8 +1,8 @@
 import { systemActor } from "#domain/actor";
 import { type KeptMail, listMails } from "#domain/mail/list-mails";
-import { csrfTokenOf } from "#domain/principal/values";
 import { eventually } from "#test/worker/control";
 import { type Answer, call, contextFor } from "#test/worker/harness";
+import { type Person, person } from "#test/worker/person";
 
 let visitors = 0;
 
@@ -41,23 +41,18 @@ export const cookieOf = ({ headers }: Answer, name: string): string | undefined 
     .flatMap((line) => (line.startsWith(`${name}=`) ? line.slice(name.length + 1) : []))[0]
     ?.split(";")[0];
 
-/** An activated account with a password, and the answer that logged it in. */
-export async function member(name = "Ada") {
-  const [email, password] = [newEmail(), "a good password"];
-  await post("/v1/auth/signup", { email, password, name });
-  const answer = await post("/v1/auth/activate", { token: await letterToken(email) });
-  return {
-    email,
-    password,
-    name,
-    answer,
-    sid: cookieOf(answer, "wrenn_sid") ?? "",
-    userId: answer.body.user_id as string,
-  };
-}
+/** True when an answer takes both cookies of a session back, and sets nothing else. */
+export const clears = ({ headers }: Answer): boolean =>
+  headers
+    .getSetCookie()
+    .map((line) => line.split("; SameSite")[0])
+    .join() === "wrenn_sid=; Path=/; Max-Age=0,wrenn_csrf=; Path=/; Max-Age=0";
 
-/** Headers of a browser that holds a session. */
-export async function cookies(sid: string): Promise<Record<string, string>> {
-  const csrf = await csrfTokenOf(sid);
-  return { cookie: `wrenn_sid=${sid}; wrenn_csrf=${csrf}`, "x-csrf-token": csrf };
+export const PASSWORD = "a good password";
+let hashed: Promise<string> | undefined;
+
+/** A user in a browser who can also log in with `PASSWORD`. */
+export async function withPassword(options: Parameters<typeof person>[0] = {}): Promise<Person> {
+  hashed ??= contextFor(systemActor("test")).passwords.hash(PASSWORD);
+  return person({ email: newEmail(), passwordHash: await hashed, ...options });
 }
