@@ -1,8 +1,10 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
+import type { LoggedDelivery } from "#domain/channel/ports";
 import { PLATFORM, type TeamHandle } from "#domain/event/ports";
 import { listTeamEvents, type TeamEventRow } from "#domain/event/repo";
 import { resumeStream } from "#domain/event/resume-stream";
+import type { Result } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { SECOND } from "#kernel/time";
 import { arm } from "#objects/kit/arm";
@@ -10,12 +12,13 @@ import { Feed } from "#objects/kit/feed";
 import { migrate } from "#objects/kit/migrate";
 import { Outbox } from "#objects/kit/outbox";
 import { Deliveries } from "#objects/team/deliveries";
+import { DeliveryTable } from "#objects/team/delivery-table";
 import { TeamEventLog } from "#objects/team/event-log";
 import { teamPort } from "#platform/event/port";
 import type { FeedEvent } from "#protocol/feed";
 import type { TransientEvent } from "#protocol/team-feed";
 
-const MIGRATIONS = [TeamEventLog.MIGRATION, Outbox.MIGRATION];
+const MIGRATIONS = [TeamEventLog.MIGRATION, Outbox.MIGRATION, DeliveryTable.MIGRATION];
 const RETRY_MS = 5 * SECOND;
 /** Rows of the directory that are taken up in one transaction. */
 const PAGE = 200;
@@ -44,7 +47,13 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
     migrate(ctx.storage, MIGRATIONS);
     this.#log = new TeamEventLog(ctx.storage.sql, ctx.id.name ?? "");
     this.#feed = new Feed(ctx, () => this.#log);
-    this.#deliveries = new Deliveries();
+    this.#deliveries = new Deliveries({
+      storage: ctx.storage,
+      env,
+      team: () => this.#log.team,
+      wake: (channelId) => env.TEAM.getByName(this.#log.team).deliver(channelId),
+      arm: () => this.#arm(),
+    });
     this.#feed.catchUp();
     this.#arm();
   }
@@ -58,6 +67,23 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
 
   async tell(event: TransientEvent): Promise<void> {
     this.#feed.push([{ seq: null, type: event.type, createdAt: event.at, data: JSON.stringify(event) }]);
+  }
+
+  async listDeliveries(channelId: string, page: { limit: number; before: number | null }): Promise<LoggedDelivery[]> {
+    return this.#deliveries.list(channelId, page);
+  }
+
+  async redeliver(channelId: string, deliveryId: string): Promise<Result<LoggedDelivery>> {
+    return this.#deliveries.redeliver(channelId, deliveryId);
+  }
+
+  async dropDeliveries(channelId: string): Promise<void> {
+    this.#deliveries.forget(channelId);
+  }
+
+  /** Sends what is due to one channel, in the background of this call; the object itself calls it. */
+  async deliver(channelId: string): Promise<void> {
+    this.ctx.waitUntil(this.#deliveries.work(channelId));
   }
 
   /** The upgrade of `openFeed`; everything else about this object is called by RPC. */
@@ -126,7 +152,8 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
   }
 
   async #work(): Promise<void> {
-    await Promise.all([this.#forwards.drain(), this.#deliveries.run()]);
+    this.#deliveries.run();
+    await this.#forwards.drain();
     this.#arm();
   }
 

@@ -2,6 +2,7 @@ import type { BatchItem } from "drizzle-orm/batch";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
 import type { Passwords } from "#domain/account/ports";
 import type { Actor } from "#domain/actor";
+import type { DeliveryPort } from "#domain/channel/ports";
 import type { TeamPort } from "#domain/event/ports";
 import type { HostPort } from "#domain/host/ports";
 import type { Mailer } from "#domain/mail/ports";
@@ -33,6 +34,7 @@ export type Ports = {
   mailer: Mailer;
   oauth: OAuthPort;
   outbound: Outbound;
+  deliveries: DeliveryPort;
   passwords: Passwords;
 };
 

@@ -12,7 +12,6 @@ export const ID_PREFIXES = {
   step: "step",
   audit: "log",
   channel: "ch",
-  delivery: "dlv",
   mail: "mail",
   event: "evt",
   operation: "op",

@@ -3,6 +3,7 @@ import { drizzle } from "drizzle-orm/d1";
 import type { Ctx, Ports } from "#domain/context";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
+import { deliveryPort } from "#platform/channel/port";
 import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { mailer } from "#platform/mail/mailer";
@@ -27,6 +28,7 @@ const portsOf = (env: Env): Ports => ({
   mailer: mailer(env),
   oauth: oauthPort(env),
   outbound: outbound(env),
+  deliveries: deliveryPort(env),
   passwords: makePasswords(),
 });
 

@@ -7,6 +7,9 @@ export type GuardSettings = {
   ports: ReadonlySet<number>;
 };
 
+/** An address that may be asked; an exempt receiver need not be public, nor speak https. */
+export type Checked = { url: URL; exempt: boolean };
+
 export const DEFAULT_PORTS: readonly number[] = [80, 443, 8080, 8443];
 
 const MAX_URL_LENGTH = 2_000;
@@ -24,21 +27,20 @@ const DOCUMENTATION_V6 = ipaddr.IPv6.parseCIDR("3fff::/20");
  * from its text; that is checked where the connection is made. Refuses with `invalid`; the words never repeat the URL,
  * which may hold a secret.
  */
-export function guardUrl(text: string, { allow, ports }: GuardSettings): Result<URL> {
+export function guardUrl(text: string, { allow, ports }: GuardSettings): Result<Checked> {
   if (text.length > MAX_URL_LENGTH) return no(`must have at most ${MAX_URL_LENGTH} characters`);
   const url = URL.parse(text);
   if (!url) return no("is not a valid URL");
   if (url.protocol !== "https:" && url.protocol !== "http:") return no("must be http or https");
   if (url.username !== "" || url.password !== "") return no("must not contain a user name or password");
   const port = portOf(url);
-  if (allow.has(`${url.hostname}:${port}`)) return ok(url);
+  if (allow.has(`${url.hostname}:${port}`)) return ok({ url, exempt: true });
   if (!ports.has(port)) return no(`must use one of the ports ${[...ports].join(", ")}`);
   if (!isPublicHost(url.hostname)) return no("must be a public host");
-  return ok(url);
+  return ok({ url, exempt: false });
 }
 
-export const portOf = ({ port, protocol }: URL): number =>
-  port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
+const portOf = ({ port, protocol }: URL): number => (port === "" ? (protocol === "https:" ? 443 : 80) : Number(port));
 
 /** Whether a host, as `URL` writes it, is a public address or a name that may be one. */
 export function isPublicHost(hostname: string): boolean {

@@ -1,3 +1,4 @@
+import type { Checked } from "#domain/outbound/guard";
 import type { Result } from "#kernel/fault";
 
 export type OutboundRequest = {
@@ -17,8 +18,10 @@ export type OutboundAnswer =
 
 /** Requests to addresses that users chose (W2). */
 export interface Outbound {
+  /** Where Telegram's bot API is, without a slash at the end. */
+  readonly telegramUrl: string;
   /** Whether an address may be asked at all, as far as its text tells; refuses with `invalid`. */
-  check(url: string): Result<URL>;
+  check(url: string): Result<Checked>;
   /**
    * Sends one request to a public address. It is given 10 s, follows no redirect, and the body of the answer is not
    * read. Never rejects.

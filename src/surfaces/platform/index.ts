@@ -4,6 +4,8 @@ import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
 import { authOperations } from "#surfaces/platform/auth";
 import { browserSessionOperations } from "#surfaces/platform/browser-sessions";
+import { channelOperations } from "#surfaces/platform/channels";
+import { deliveryOperations } from "#surfaces/platform/deliveries";
 import { eventOperations } from "#surfaces/platform/events";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { healthOperations } from "#surfaces/platform/health";
@@ -25,6 +27,8 @@ export const platformOperations: readonly Operation[] = [
   ...memberOperations,
   ...userOperations,
   ...auditOperations,
+  ...channelOperations,
+  ...deliveryOperations,
   ...hostOperations,
   ...hostAgentOperations,
   ...healthOperations,

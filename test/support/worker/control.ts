@@ -56,6 +56,7 @@ export function ctxOf(actor: Actor): Ctx {
     mailer: missing("mailer"),
     oauth: missing("oauth"),
     outbound: missing("outbound"),
+    deliveries: missing("deliveries"),
     passwords: missing("passwords"),
     defer: (work) => void work(),
   };
