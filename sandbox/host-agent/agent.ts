@@ -34,7 +34,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
     log.warn("sandboxes' users may not pass the folders above the state folder, using another", { state: state.root });
   const lock = await lockState(state);
   await removeAbandonedState();
-  const backend = chooseBackend(state, config.insecure);
+  const backend = await chooseBackend(state, config);
   if (backend.kind === "none") log.warn("NO ISOLATION: commands run as this user, with its files and its network");
   await installRuntime(state.runtime, config.supervisor);
   await backend.reap();

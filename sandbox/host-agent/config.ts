@@ -19,6 +19,8 @@ Runs sandboxes on this machine for a Longshore control plane.
   --heartbeat SECONDS       seconds between two signs of life (default: 30)
   --supervisor FILE         bundle of the supervisor (default: the one that belongs to this agent)
   --log-level LEVEL         debug, info, warn or error (default: warn)
+  --no-disk-quota           keep the files of new sandboxes in plain folders, whose size nothing limits, instead of
+                            mounting a disk of its own for each (which needs root and mkfs.ext4)
   --insecure-no-isolation   run commands without any isolation, as this user; only for trying things out
   --help                    show this text
   --version                 show the version
@@ -37,6 +39,7 @@ export type Config = {
   supervisor: string | undefined;
   logLevel: string;
   insecure: boolean;
+  diskQuota: boolean;
 };
 
 /** A mistake in how the program was started; its message is for the person who did. */
@@ -61,6 +64,7 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config | str
     supervisor: values.supervisor,
     logLevel: values["log-level"] ?? "warn",
     insecure: values["insecure-no-isolation"] ?? false,
+    diskQuota: !values["no-disk-quota"],
   };
 }
 
@@ -73,7 +77,7 @@ function parse(args: string[]) {
       options: {
         ...{ control: text, token: text, state: text, listen: text, port: text, address: text },
         ...{ heartbeat: text, supervisor: text, "log-level": text },
-        ...{ "insecure-no-isolation": flag, help: flag, version: flag },
+        ...{ "insecure-no-isolation": flag, "no-disk-quota": flag, help: flag, version: flag },
       },
     }).values;
   } catch (error) {

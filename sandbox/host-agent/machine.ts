@@ -2,6 +2,7 @@ import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync, realpat
 import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { arch, availableParallelism, totalmem } from "node:os";
+import { unmountBelow } from "./isolation/mounts.ts";
 import { StateFolder } from "./state.ts";
 
 const ARCHITECTURES: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
@@ -57,6 +58,7 @@ export async function removeAbandonedState(): Promise<void> {
   for (const state of StateFolder.abandoned()) {
     const lock = await lockState(state).catch(() => undefined);
     if (!lock) continue;
+    unmountBelow(state.root);
     await rm(state.root, { recursive: true, force: true });
     lock.close();
   }

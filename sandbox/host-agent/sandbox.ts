@@ -34,6 +34,11 @@ export class RunningSandbox {
     };
   }
 
+  /** What is not enforced for this sandbox alone, in words for people. */
+  get notes(): string[] {
+    return this.#started.notes;
+  }
+
   get isFrozen(): boolean {
     return this.#isFrozen;
   }
@@ -69,7 +74,6 @@ export type BootInput = { id: string; slot: number; workspace: string; limits: S
 /** Starts a supervisor and answers once it serves. One that ends or stays silent is stopped and an error. */
 export async function boot(backend: Backend, input: BootInput): Promise<RunningSandbox> {
   const startedAt = performance.now();
-  backend.prepare(input.workspace, input.slot);
   const started = await backend.start(input);
   const connection = new Connection(started.socket);
   let timer: NodeJS.Timeout | undefined;

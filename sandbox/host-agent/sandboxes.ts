@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { HOUR } from "#kernel/time";
@@ -81,7 +80,7 @@ export class Sandboxes {
     return this.#inTurn(id, async () => {
       const record = this.#fence(id, generation);
       await this.#end(id);
-      if (files === "wipe") await rm(this.#state.workspace(id), { recursive: true, force: true });
+      if (files === "wipe") await this.#backend.erase(id, this.#state.workspace(id));
       const wiped = files === "wipe" || !record || record.wipedAt !== null;
       const slot = wiped ? null : (record?.slot ?? null);
       this.#save({ id, generation, slot, wipedAt: wiped ? Date.now() : null });
@@ -180,7 +179,7 @@ export class Sandboxes {
       generation,
       status: running ? (running.isFrozen ? "paused" : "running") : "stopped",
       bootMs: running?.bootMs ?? null,
-      unenforced: this.#backend.unenforced,
+      unenforced: [...this.#backend.unenforced, ...(running?.notes ?? [])],
     };
   }
 

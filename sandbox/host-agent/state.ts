@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { unmountBelow } from "./isolation/mounts.ts";
 
 const FALLBACK = "/var/lib/longshore";
 /** In a wanted folder: a link to the one taken in its place. That one's record names the wanted folder. */
@@ -30,6 +31,7 @@ const USER_BLOCKS = 1_000_000;
  *   private/     readable by the agent alone: credentials, one record per sandbox
  *   runtime/     Node and the supervisor, bound read-only into every sandbox
  *   sandboxes/   one workspace per sandbox, each for its own host user
+ *   disks/       one file per sandbox that is mounted as its workspace, where that can be done
  */
 export class StateFolder {
   readonly root: string;
@@ -37,14 +39,18 @@ export class StateFolder {
   /** Names this folder on this machine; two agents differ in it. */
   readonly instance: string;
   readonly #private: string;
-  readonly #sandboxes: string;
+  /** Where the workspaces of sandboxes are. */
+  readonly workspaces: string;
+  /** Disks of sandboxes, as files. */
+  readonly images: string;
 
   constructor(root: string) {
     this.root = root;
     this.runtime = join(root, "runtime");
     this.instance = createHash("sha256").update(root).digest("hex").slice(0, 16);
     this.#private = join(root, "private");
-    this.#sandboxes = join(root, "sandboxes");
+    this.workspaces = join(root, "sandboxes");
+    this.images = join(root, "disks");
   }
 
   /**
@@ -61,14 +67,18 @@ export class StateFolder {
     const state = new StateFolder(root);
     // Without the link, what is there belonged to an earlier folder of the same name.
     const isNew = moved && linkTarget(real) !== root;
-    if (isNew) rmSync(root, { recursive: true, force: true });
+    if (isNew) {
+      unmountBelow(root);
+      rmSync(root, { recursive: true, force: true });
+    }
     const passable = asRoot ? 0o711 : 0o700;
     for (const [folder, mode] of [
       [root, passable],
       [state.#private, 0o700],
       [join(state.#private, "sandboxes"), 0o700],
       [state.runtime, 0o755],
-      [state.#sandboxes, passable],
+      [state.workspaces, passable],
+      [state.images, 0o700],
     ] as const) {
       mkdirSync(folder, { recursive: true });
       chmodSync(folder, mode);
@@ -99,7 +109,7 @@ export class StateFolder {
 
   /** Where a sandbox's files are. */
   workspace(id: string): string {
-    return join(this.#sandboxes, id);
+    return join(this.workspaces, id);
   }
 
   /** A private JSON file, undefined when it is missing or broken. */

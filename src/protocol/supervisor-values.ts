@@ -30,8 +30,8 @@ export const DEFAULT_OUTPUT_LIMIT = 16 * 1024 * 1024;
 
 export const FILE_SORTS = ["name", "updatedAt", "sizeBytes", "type"] as const;
 
-/** Limits of a sandbox that a host agent can see a command run into; `LIMIT_HEADER` of its answer names one. */
-export const EXEC_LIMITS = ["memory", "processes"] as const;
+/** Limits of a sandbox that a host agent can see a command run into (of the disk: that it became full meanwhile); `LIMIT_HEADER` of its answer names one. */
+export const EXEC_LIMITS = ["memory", "processes", "disk"] as const;
 export type ExecLimit = (typeof EXEC_LIMITS)[number];
 export const LIMIT_HEADER = "x-exec-limit";
 

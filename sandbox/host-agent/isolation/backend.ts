@@ -14,6 +14,8 @@ export type Refused = Record<ExecLimit, number>;
  * frozen one too. `freeze` answers when all of it stands still, its memory kept, and fails where that cannot be done.
  */
 export type Started = {
+  /** What is not enforced for this one alone, in words for people. */
+  notes: string[];
   socket: Duplex;
   exited: Promise<string>;
   refused: () => Refused;
@@ -31,10 +33,11 @@ export interface Backend {
   readonly freezes: AgentFreezes;
   /** Limits and protections this machine cannot enforce, in words for people. */
   readonly unenforced: string[];
-  /** Makes the workspace's folder with the owner the sandbox runs as. */
-  prepare(workspace: string, slot: number): void;
+  /** Starts a supervisor on the sandbox's files, which are made when there are none. */
   start(input: StartInput): Promise<Started>;
-  /** Kills what an earlier life of the agent left running. */
+  /** Deletes the files of a sandbox that does not run. */
+  erase(id: string, workspace: string): Promise<void>;
+  /** Kills what an earlier life of the agent left running, and undoes what it left mounted. */
   reap(): Promise<void>;
   /** Gives back what the backend holds of the machine, once no sandbox runs any more. */
   close(): Promise<void>;

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chownSync, mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
-import { WalkedDiskUsage } from "../metrics/disk-usage.ts";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
 import { Cgroups } from "./cgroups.ts";
+import type { Disk, Disks } from "./disks.ts";
 import { endWithin, exitOf } from "./exit.ts";
 import { freezable, TreeFreezer } from "./freezer.ts";
 import { TreeMeter } from "./meter.ts";
@@ -15,13 +15,12 @@ import { seccompFilter } from "./seccomp.ts";
 /** Host user ids that one agent uses for its sandboxes. */
 export const USERS_PER_AGENT = 1000;
 
-const DISK_IN_WORDS = "disk space: one file is limited, the sum of a sandbox's files is not";
 const SIGNALS_IN_WORDS =
   "freezing: no control group can do it, so processes are stopped one by one, and can notice it afterwards";
 const SAME_USER_IN_WORDS = "separate host users: the agent does not run as root, so all sandboxes run as its own user";
 
 /** `bubblewrap` is the program, `disableUserns` whether it knows that option. */
-type Options = { bubblewrap: string; runtime: string; firstUser: number; disableUserns: boolean };
+type Options = { bubblewrap: string; runtime: string; firstUser: number; disableUserns: boolean; disks: Disks };
 
 /** Runs each sandbox in bubblewrap: namespaces of its own, a system call filter, and as root a host user of its own. */
 export class BubblewrapBackend implements Backend {
@@ -33,13 +32,15 @@ export class BubblewrapBackend implements Backend {
   readonly #filter = seccompFilter();
   readonly #cgroups: Cgroups;
   readonly #disableUserns: boolean;
+  readonly #disks: Disks;
 
-  constructor({ bubblewrap, runtime, firstUser, disableUserns }: Options) {
+  constructor({ bubblewrap, runtime, firstUser, disableUserns, disks }: Options) {
     this.#bubblewrap = bubblewrap;
     this.#runtime = runtime;
     this.#firstUser = firstUser;
     this.#cgroups = Cgroups.detect(String(firstUser));
     this.#disableUserns = disableUserns;
+    this.#disks = disks;
   }
 
   get freezes(): AgentFreezes {
@@ -49,18 +50,25 @@ export class BubblewrapBackend implements Backend {
   get unenforced(): string[] {
     return [
       ...this.#cgroups.unenforced,
-      DISK_IN_WORDS,
+      ...this.#disks.unenforced,
       ...(this.freezes === "kernel" ? [] : [SIGNALS_IN_WORDS]),
       ...(this.#asRoot ? [] : [SAME_USER_IN_WORDS]),
     ];
   }
 
-  prepare(workspace: string, slot: number): void {
-    mkdirSync(workspace, { recursive: true, mode: 0o700 });
-    if (this.#asRoot) chownSync(workspace, this.#firstUser + slot, this.#firstUser + slot);
+  async start(input: StartInput): Promise<Started> {
+    const { id, slot, workspace, limits } = input;
+    const user = this.#asRoot ? this.#firstUser + slot : undefined;
+    const disk = await this.#disks.attach({ id, workspace, diskMb: limits.diskMb, user });
+    try {
+      return await this.#startOn(disk, input);
+    } catch (error) {
+      await disk.detach();
+      throw error;
+    }
   }
 
-  async start({ id, slot, workspace, limits }: StartInput): Promise<Started> {
+  async #startOn(disk: Disk, { id, slot, workspace, limits }: StartInput): Promise<Started> {
     const group = this.#cgroups.create(id, limits);
     const child = this.#spawn(slot, limits);
     const exited = exitOf(child, child.stderr);
@@ -70,13 +78,13 @@ export class BubblewrapBackend implements Backend {
     const inner: number[] = [];
     const { killFrozen, ...freezing } = freezable(this.freezes === "kernel" ? group : new TreeFreezer(() => inner[0]));
     const meter = group.meter() ?? new TreeMeter(() => inner[0]);
-    const disk = new WalkedDiskUsage({ path: workspace, user: this.#asRoot ? this.#firstUser + slot : undefined });
     const stop = async () => {
       socket.destroy();
       meter.close();
       killFrozen();
       await endWithin(child, exited, inner);
       await group.remove();
+      await disk.detach();
     };
     try {
       const args = bubblewrapArguments({ workspace, runtime: this.#runtime, disableUserns: this.#disableUserns });
@@ -94,13 +102,18 @@ export class BubblewrapBackend implements Backend {
       await stop();
       throw error;
     }
-    const refused = () => group.refused();
-    return { socket, exited, refused, ...freezing, meter, diskBytes: () => disk.bytes(), stop };
+    const refused = () => ({ ...group.refused(), disk: disk.refused() });
+    return { notes: disk.notes, socket, exited, refused, ...freezing, meter, diskBytes: () => disk.bytes(), stop };
+  }
+
+  erase(id: string, workspace: string): Promise<void> {
+    return this.#disks.erase(id, workspace);
   }
 
   async reap(): Promise<void> {
     if (this.#asRoot) for (const pid of this.#processesOfSandboxes()) killQuietly(pid);
     await Promise.all(this.#cgroups.leftovers().map((group) => group.remove()));
+    this.#disks.reap();
   }
 
   close(): Promise<void> {

@@ -4,16 +4,19 @@ import { delimiter, join } from "node:path";
 import type { StateFolder } from "../state.ts";
 import type { Backend } from "./backend.ts";
 import { BubblewrapBackend } from "./bubblewrap-backend.ts";
+import { Disks } from "./disks.ts";
 import { PlainBackend } from "./plain-backend.ts";
 import { canFilter } from "./seccomp.ts";
 
 /** This machine cannot isolate sandboxes; the message says what to do about it. */
 export class NoIsolation extends Error {}
 
+type Choice = { insecure: boolean; diskQuota: boolean };
+
 const TRY_ANYWAY = "To try things out without any isolation, start with --insecure-no-isolation.";
 
 /** The backend of this machine. No isolation is only used when it was asked for. */
-export function chooseBackend(state: StateFolder, insecure: boolean): Backend {
+export async function chooseBackend(state: StateFolder, { insecure, diskQuota }: Choice): Promise<Backend> {
   if (insecure) return new PlainBackend(join(state.runtime, "supervisor.mjs"));
   if (process.platform !== "linux" || !canFilter()) {
     throw new NoIsolation(`Isolated sandboxes need Linux on x86-64. ${TRY_ANYWAY}`);
@@ -26,6 +29,7 @@ export function chooseBackend(state: StateFolder, insecure: boolean): Backend {
     bubblewrap,
     runtime: state.runtime,
     firstUser: state.firstUser,
+    disks: await Disks.open({ images: state.images, workspaces: state.workspaces, enabled: diskQuota }),
     disableUserns: help.includes("--disable-userns"),
   });
 }

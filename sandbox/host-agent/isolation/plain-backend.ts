@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import type { AgentFreezes } from "#protocol/host-agent";
 import { WalkedDiskUsage } from "../metrics/disk-usage.ts";
@@ -27,11 +28,8 @@ export class PlainBackend implements Backend {
     this.#supervisor = supervisor;
   }
 
-  prepare(workspace: string): void {
-    mkdirSync(workspace, { recursive: true, mode: 0o700 });
-  }
-
   async start({ workspace }: StartInput): Promise<Started> {
+    mkdirSync(workspace, { recursive: true, mode: 0o700 });
     const child = spawn(process.execPath, [this.#supervisor, String(SUPERVISOR_DESCRIPTOR), workspace], {
       cwd: workspace,
       env: {},
@@ -48,14 +46,19 @@ export class PlainBackend implements Backend {
       await endWithin(child, exited, []);
     };
     return {
+      notes: [],
       socket,
       exited,
-      refused: () => ({ memory: 0, processes: 0 }),
+      refused: () => ({ memory: 0, processes: 0, disk: 0 }),
       ...freezing,
       meter: new TreeMeter(() => child.pid),
       diskBytes: () => disk.bytes(),
       stop,
     };
+  }
+
+  async erase(_id: string, workspace: string): Promise<void> {
+    await rm(workspace, { recursive: true, force: true });
   }
 
   async reap(): Promise<void> {

@@ -38,7 +38,7 @@ export class SandboxGroup {
   }
 
   /** How often the kernel killed a process for its memory, and how often it refused to start another one. */
-  refused(): Refused {
+  refused(): Omit<Refused, "disk"> {
     const count = (file: string, pattern: RegExp) =>
       this.#directories.reduce((sum, at) => sum + Number(pattern.exec(readOrEmpty(join(at, file)))?.[1] ?? 0), 0);
     return {

@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { z } from "zod";
 import { ExecResult } from "#protocol/supervisor";
@@ -7,6 +6,7 @@ import type { Backend } from "./backend.ts";
 import { RUNTIME_FOLDER } from "./bubblewrap.ts";
 import { probeScript, SYSCALL_PROBES } from "./probes.ts";
 
+const ID = "self-test";
 const LIMITS = { vcpus: 1, memoryMb: 512, diskMb: 64, pids: 64 };
 const PROBE_TIMEOUT_MS = 20_000;
 
@@ -27,13 +27,13 @@ export async function findEscapes(options: Options): Promise<string[]> {
   const { backend, workspace, slot } = options;
   const listener = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  const sandbox = await boot(backend, { id: "self-test", slot, workspace, limits: LIMITS, generation: 0 });
+  const sandbox = await boot(backend, { id: ID, slot, workspace, limits: LIMITS, generation: 0 });
   try {
     return await probe(sandbox, (listener.address() as AddressInfo).port, options);
   } finally {
     listener.close();
     await sandbox.stop();
-    rmSync(workspace, { recursive: true, force: true });
+    await backend.erase(ID, workspace);
   }
 }
 
