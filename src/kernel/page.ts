@@ -10,6 +10,15 @@ export function offsetPage(pageSize: number, cursor: string | undefined): Offset
   return { pageSize, offset };
 }
 
+/** A page by its number, counted from 1, as contracts without cursors want it. */
+export const numberedPage = (page: number, pageSize: number): OffsetPage => ({
+  pageSize,
+  offset: (page - 1) * pageSize,
+});
+
+/** A page of a list whose length is told. */
+export type Counted<T> = { items: T[]; total: number };
+
 /** Cuts a page from `rows`, which were read with one row more than the page holds. */
 export function cutOffsetPage<T>(rows: readonly T[], { pageSize, offset }: OffsetPage): Page<T> {
   if (rows.length <= pageSize) return { items: [...rows] };

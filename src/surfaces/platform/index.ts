@@ -1,5 +1,7 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
+import { adminTeamOperations } from "#surfaces/platform/admin-teams";
+import { adminUserOperations } from "#surfaces/platform/admin-users";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
 import { authOperations } from "#surfaces/platform/auth";
@@ -26,6 +28,8 @@ export const platformOperations: readonly Operation[] = [
   ...teamOperations,
   ...memberOperations,
   ...userOperations,
+  ...adminUserOperations,
+  ...adminTeamOperations,
   ...auditOperations,
   ...channelOperations,
   ...deliveryOperations,
