@@ -59,7 +59,7 @@ test("coming back links the provider to the account and makes no user (R84, R96,
   const browser = new OAuthBrowser();
   expect(outcomeOf(await browser.login(octocat))).toBeNull();
   expect(await countOf("users", "1 = 1")).toBe(users);
-  expect((await browser.get(CONNECT)).status).toBe(200);
+  expect((await browser.get("/v1/me")).body).toMatchObject({ email: me.email, providers: ["github"] });
 });
 
 test("linking the same identity again is a success and changes nothing (R97)", async () => {
@@ -117,6 +117,7 @@ test("disconnecting takes the provider away, and its login with it (R99)", async
   const { me, octocat, back, returning } = await linking();
   await returning.get(back);
   expect((await me.call("DELETE", GITHUB)).status).toBe(204);
+  expect((await me.call("GET", "/v1/me")).body.providers).toEqual([]);
   expect(await identitiesOf(me.userId)).toEqual([]);
   expect(await auditsOf(me.userId)).toHaveLength(2);
   expect(outcomeOf(await new OAuthBrowser().login(octocat, `${START}?intent=login`))).toBe("access_denied");

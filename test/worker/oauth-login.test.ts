@@ -53,7 +53,7 @@ test("the way to the provider is a redirect with state and PKCE, and a short-liv
   expect(cookiesOf(secure).wrenn_oauth_state?.attributes).toContain("Secure");
 });
 
-test("a login ends at the web app with both cookies and nothing in the address (R84, R91)", async () => {
+test("a login ends at the web app with both cookies and nothing in the address (R62, R84, R91)", async () => {
   const octocat = await somebody({ name: "  Mona\tLisa " });
   const browser = new OAuthBrowser();
   const answer = await browser.login(octocat);
@@ -72,7 +72,7 @@ test("a login ends at the web app with both cookies and nothing in the address (
   const membership = await rowOf("memberships", String(user?.id), "user_id");
   expect(membership).toMatchObject({ role: "owner", is_default: 1 });
   expect(await rowOf("teams", String(membership?.team_id))).toMatchObject({ name: "Mona Lisa's Team" });
-  expect((await browser.get("/v1/me/providers/github/connect")).status).toBe(200);
+  expect((await browser.get("/v1/me")).body).toMatchObject({ has_password: false, providers: ["github"] });
 });
 
 test("a known identity logs in to the same user, whatever its e-mail is by now (R91)", async () => {
