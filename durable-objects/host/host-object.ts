@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
+import { SYSTEM } from "#domain/event/actors";
 import { type Credentials, invite, isLive, noCredentials, redeem, retire, rotate } from "#domain/host/credentials";
 import {
   initialLiveness,
@@ -25,6 +26,7 @@ const MIGRATIONS = [
 ];
 const RETRY_MS = 5_000;
 const NUDGES_AT_ONCE = 20;
+const EVENTS = { "host.lost": "host.down", "host.returned": "host.up" } as const;
 
 type Stored = { id: string; credentials: Credentials; liveness: Liveness };
 
@@ -135,9 +137,12 @@ export class HostObject extends DurableObject<Env> implements HostHandle {
         return void (await updateHost(db, host.id, seen));
       }
       case "record": {
-        const teamId = (await findHost(db, host.id))?.teamId ?? "";
+        const teamId = (await findHost(db, host.id))?.teamId ?? null;
         const { action, at } = effect;
-        return recordChange(db, String(seq), { teamId, action, subjectId: host.id, at });
+        const resource = { id: host.id, type: "host" } as const;
+        const event = { type: EVENTS[action], teamId, resource, actor: SYSTEM, metadata: {}, at };
+        const self = { ctx: this.ctx, env: this.env };
+        return recordChange(self, String(seq), { teamId, action, subjectId: host.id, at, event });
       }
       case "sweep":
         return this.#sweep(await listSandboxesOn(db, host.id, ["starting", "running", "stopping", "missing"]));

@@ -1,26 +1,46 @@
+import { drizzle } from "drizzle-orm/d1";
 import { systemActor } from "#domain/actor";
 import { type AuditAction, audit } from "#domain/audit/audit";
-import { commit, type Db } from "#domain/context";
+import { commit } from "#domain/context";
+import { announce } from "#domain/event/announce";
+import { emit, type NewTeamEvent } from "#domain/event/emit";
 import { sha256 } from "#kernel/digest";
 import { type IdKind, makeId } from "#kernel/id";
+import { createLog } from "#kernel/log";
+import { teamPort } from "#platform/event/port";
+
+/** The object that made the change. */
+type Self = { ctx: Pick<DurableObjectState, "waitUntil">; env: Pick<Env, "DB" | "TEAM" | "LOG_LEVEL"> };
 
 type Entry = {
-  teamId: string;
-  action: AuditAction;
+  /** Null for what concerns the platform alone. */
+  teamId: string | null;
+  /** Null when the change is audited elsewhere. */
+  action: AuditAction | null;
   subjectId: string;
   at: number;
   metadata?: Record<string, unknown>;
+  event?: NewTeamEvent;
 };
 
 /**
- * Writes the audit entry of a change an object made by itself. `effectId` names the effect that does so, within the
- * object; the entry's id follows from it, so a repeated effect leaves one entry.
+ * Writes the audit entry and the event of a change an object made by itself, and announces the event. `effectId` names
+ * the effect that does so, within the object; the rows' ids follow from it, so a repeated effect leaves one of each.
  */
-export async function recordChange(db: Db, effectId: string, entry: Entry): Promise<void> {
-  const { teamId, action, subjectId, at, metadata } = entry;
+export async function recordChange({ ctx: object, env }: Self, effectId: string, entry: Entry): Promise<void> {
+  const { teamId, action, subjectId, at, metadata, event } = entry;
   const digest = await sha256(`${subjectId}:${effectId}`);
   const random = Uint8Array.from(digest.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
   const newId = (kind: IdKind) => makeId(kind, at, random);
-  const ctx = { actor: systemActor("system", teamId), db, newId, now: () => at, requestId: `${subjectId}:${effectId}` };
-  await commit(db, audit(ctx, action, subjectId, metadata));
+  const db = drizzle(env.DB);
+  const actor = systemActor("system", teamId ?? "");
+  const ctx = { actor, db, newId, now: () => at, requestId: `${subjectId}:${effectId}` };
+  const rows = [action && audit(ctx, action, subjectId, metadata), event && emit(ctx, event)];
+  const [first, ...rest] = rows.filter((row) => row !== undefined && row !== null);
+  if (first) await commit(db, first, ...rest);
+  if (!event) return;
+  // Not awaited: what is not announced is found by the sweep, and must not hold up the object's effects.
+  const announced = announce(teamPort(env), teamId);
+  const failed = (error: unknown) => createLog(env.LOG_LEVEL).warn("an event was not announced", { subjectId, error });
+  object.waitUntil(announced.catch(failed));
 }

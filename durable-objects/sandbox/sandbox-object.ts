@@ -9,18 +9,20 @@ import {
   type SandboxState,
   step,
 } from "#domain/sandbox/machine";
+import { withNews } from "#domain/sandbox/news";
 import type { SandboxHandle, SandboxRoute, SandboxSpec, SandboxView } from "#domain/sandbox/ports";
-import { findSandbox, publishSandbox, specOf } from "#domain/sandbox/repo";
+import { findSandbox, specOf } from "#domain/sandbox/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { MINUTE } from "#kernel/time";
 import { arm } from "#objects/kit/arm";
 import { migrate } from "#objects/kit/migrate";
 import { Outbox } from "#objects/kit/outbox";
-import { recordChange } from "#objects/kit/record";
+import { SandboxDirectory } from "#objects/sandbox/directory";
 import { SandboxDriver } from "#objects/sandbox/driver";
 import { SANDBOX_MIGRATIONS, SandboxStore } from "#objects/sandbox/store";
 import { signControlToken } from "#platform/sandbox/control-token";
+import type { EventActor } from "#protocol/team-feed";
 
 const RETRY_MS = 5_000;
 /** How often activity is written down while a sandbox is in use. */
@@ -29,7 +31,13 @@ const ACTIVITY_EVERY_MS = MINUTE;
 /** Shell around one sandbox's machine: load, step, persist, then perform effects. It holds no rules. */
 export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   readonly #store = new SandboxStore(this.ctx.storage);
-  readonly #directory = new Outbox<DirectoryEffect>(this.ctx.storage, "directory", (e, seq) => this.#publish(e, seq));
+  readonly #told = new SandboxDirectory(this.ctx, this.env, () => {
+    const { spec, state, lastActiveAt } = this.#store;
+    return spec && { spec, state, lastActiveAt };
+  });
+  readonly #directory = new Outbox<DirectoryEffect>(this.ctx.storage, "directory", (e, seq) =>
+    this.#told.perform(e, seq),
+  );
   readonly #drivers = new Outbox<DriverEffect>(this.ctx.storage, "drivers", (effect) => this.#driver.perform(effect));
   readonly #driver = new SandboxDriver(this.env, {
     spec: () => this.#store.spec,
@@ -61,12 +69,12 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return (await this.#unknown(teamId)) ?? this.#start();
   }
 
-  async stop(teamId: string): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#stop("keep");
+  async stop(teamId: string, by?: EventActor): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#stop("keep", by);
   }
 
-  async destroy(teamId: string): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#stop("wipe");
+  async destroy(teamId: string, by?: EventActor): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#stop("wipe", by);
   }
 
   async route(teamId: string, lost?: number): Promise<Result<SandboxRoute>> {
@@ -121,8 +129,8 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return refuse(fault ?? "sandbox_not_running", reason ?? `the sandbox is ${status}`);
   }
 
-  #stop(files: "keep" | "wipe"): Result<SandboxView> {
-    const stopped = this.#send({ type: "stop", files });
+  #stop(files: "keep" | "wipe", by?: EventActor): Result<SandboxView> {
+    const stopped = this.#send({ type: "stop", files, ...(by && { by }) });
     return stopped.ok ? ok(this.#view()) : stopped;
   }
 
@@ -137,7 +145,8 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   #send(event: SandboxEvent): Result<SandboxState> {
     const stepped = step(this.#store.state, event, Date.now());
     if (!stepped.ok) return stepped;
-    const { state, effects } = stepped.value;
+    const { state } = stepped.value;
+    const effects = withNews(this.#store.state, stepped.value, Date.now());
     if (effects.length === 0) return ok(state);
     this.ctx.storage.transactionSync(() => {
       this.#store.save(state);
@@ -175,21 +184,6 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   #arm(): void {
     const { state } = this.#store;
     arm(this.ctx, isMoving(state) ? state.deadline : null, this.#directory.due(), this.#drivers.due());
-  }
-
-  async #publish(effect: DirectoryEffect, seq: number): Promise<void> {
-    const { spec, state } = this.#store;
-    if (!spec) return;
-    const db = drizzle(this.env.DB);
-    if (effect.type === "record") {
-      const metadata = effect.reason === null ? {} : { reason: effect.reason };
-      const { action, at } = effect;
-      return recordChange(db, String(seq), { teamId: spec.teamId, action, subjectId: spec.id, at, metadata });
-    }
-    const { status, reason, hostId, startedAt } = state;
-    const { lastActiveAt } = this.#store;
-    const patch = { status, statusReason: reason, hostId, startedAt, lastActiveAt, updatedAt: Date.now() };
-    await publishSandbox(db, spec.id, patch);
   }
 
   /** Signing is shared by everyone who asks within half the token's life, and nothing else is awaited. */

@@ -18,11 +18,15 @@ export const STATE_CHANGED = "capsule.state.changed";
 /** Every event that is stored; channels subscribe to these (platform R344). */
 export const STORED_EVENTS = [...ACTION_EVENTS, ...HOST_EVENTS] as const;
 
+/** Who did it: a user, a key, or the system by itself. */
+const EventActor = z.object({ type: z.enum(["user", "api_key", "system"]), id: z.string(), name: z.string() });
+export type EventActor = z.infer<typeof EventActor>;
+
 const Common = z.object({
   /** Null for what concerns the platform alone. */
   teamId: z.string().nullable(),
   resource: z.object({ id: z.string(), type: z.enum(["sandbox", "snapshot", "host"]) }),
-  actor: z.object({ type: z.enum(["user", "api_key", "system"]), id: z.string(), name: z.string() }),
+  actor: EventActor,
   metadata: z.record(z.string(), z.string()),
   at: z.int(),
 });

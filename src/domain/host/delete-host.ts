@@ -1,6 +1,7 @@
 import { and, eq, exists, inArray, or } from "drizzle-orm";
 import { audit } from "#domain/audit/audit";
 import { type Ctx, commit, type Db, demand } from "#domain/context";
+import { eventActor } from "#domain/event/actors";
 import { inTeamOf } from "#domain/host/create-host";
 import type { Host } from "#domain/host/repo";
 import { demandManagedHost, getManagedHost } from "#domain/host/visible-host";
@@ -43,7 +44,9 @@ export async function deleteHost(ctx: Ctx, id: string, { force }: { force: boole
   }
   for (let i = 0; i < held.length; i += AT_ONCE) {
     const some = held.slice(i, i + AT_ONCE);
-    await Promise.all(some.map(async (one) => unwrap(await ctx.sandboxes.sandbox(one.id).destroy(one.teamId))));
+    await Promise.all(
+      some.map(async (one) => unwrap(await ctx.sandboxes.sandbox(one.id).destroy(one.teamId, eventActor(ctx.actor)))),
+    );
   }
   // First, because a deletion that is cut here can be asked for again.
   await ctx.hosts.host(id).retire();

@@ -18,7 +18,7 @@ export type LivenessEvent = { type: "registered" } | { type: "beat"; address: st
 export type LivenessEffect =
   /** Writes status and last sign of life to the directory. */
   | { type: "publish" }
-  | { type: "record"; action: `host.${string}`; at: number }
+  | { type: "record"; action: "host.lost" | "host.returned"; at: number }
   /** Asks every sandbox on the host to look whether it still runs. */
   | { type: "sweep" };
 

@@ -1,6 +1,8 @@
+import type { SandboxNews } from "#domain/sandbox/news";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import { type FaultCode, ok, type Result, refuse } from "#kernel/fault";
 import { DAY, SECOND } from "#kernel/time";
+import type { EventActor } from "#protocol/team-feed";
 
 /** How long a start may take in all, and a stop until it is reported as done. */
 export const BOOT_DEADLINE_MS = 90 * SECOND;
@@ -28,6 +30,8 @@ export type SandboxState = {
   /** True once a stop asked for the files to be deleted; such a sandbox never starts again. */
   wiped: boolean;
   startedAt: number | null;
+  /** Who asked for the stop that is under way or over; null when nobody is known. */
+  stoppedBy: EventActor | null;
 };
 
 export type SandboxEvent =
@@ -38,7 +42,7 @@ export type SandboxEvent =
   | { type: "not_booted"; generation: number; code: FaultCode; message: string }
   | { type: "lost"; generation: number; message: string }
   | { type: "found"; generation: number }
-  | { type: "stop"; files: Files }
+  | { type: "stop"; files: Files; by?: EventActor }
   | { type: "halted"; generation: number }
   | { type: "tick" };
 
@@ -46,8 +50,10 @@ export type SandboxEvent =
 export type SandboxEffect =
   /** Writes the newest state to the directory. */
   | { type: "publish" }
-  /** Writes one audit entry in the name of the system. */
-  | { type: "record"; action: `sandbox.${string}`; at: number; reason: string | null }
+  /** Tells live readers of a change of status. */
+  | { type: "tell"; from: SandboxStatus; to: SandboxStatus; at: number }
+  /** Writes one audit entry in the name of the system, an event, or both at once. */
+  | { type: "record"; action: `sandbox.${string}` | null; at: number; reason: string | null; news?: SandboxNews }
   /** Finds the host, reports it as `placed`, and starts the sandbox there. Waits for a silent host until `waitUntil`. */
   | { type: "boot"; generation: number; waitUntil: number }
   /** Repeated until the host answers, also after the machine stopped waiting, but no longer than `giveUpAt`. */
@@ -69,6 +75,7 @@ export const initialSandbox: SandboxState = {
   deadline: null,
   wiped: false,
   startedAt: null,
+  stoppedBy: null,
 };
 
 /** Statuses from which asking for the sandbox starts it: never started, lost by its host, or failed to start. */
@@ -96,7 +103,7 @@ export function step(state: SandboxState, event: SandboxEvent, now: number): Ste
       if (state.status !== "starting") return stay(state);
       return settle(state, state.hostId ? "missing" : "pending", event);
     case "booted":
-      return state.status === "starting" ? booted(state, now) : stay(state);
+      return state.status === "starting" ? record(go(running(state, now)), "started", now) : stay(state);
     case "not_booted":
       if (state.status !== "starting") return stay(state);
       if (event.code === "host_lost") return settle(state, "missing", event);
@@ -105,9 +112,9 @@ export function step(state: SandboxState, event: SandboxEvent, now: number): Ste
       if (state.status !== "running") return stay(state);
       return record(settle(state, "missing", { code: "host_lost", message: event.message }), "lost", now);
     case "found":
-      return state.status === "missing" ? record(go(calm(state, "running")), "found", now) : stay(state);
+      return state.status === "missing" ? record(go(running(state, now)), "found", now) : stay(state);
     case "stop":
-      return stop(state, event.files, now);
+      return stop(state, event, now);
     case "halted":
       return state.status === "stopping" ? go(calm(state, "stopped")) : stay(state);
     case "tick":
@@ -119,7 +126,7 @@ export function step(state: SandboxState, event: SandboxEvent, now: number): Ste
 
 /** False once the machine has moved on, so that a driver which keeps failing does not hold up what is queued behind it. */
 export function stillWanted(effect: SandboxEffect, state: SandboxState): boolean {
-  if (effect.type === "publish" || effect.type === "record") return true;
+  if (effect.type !== "boot" && effect.type !== "halt") return true;
   if (effect.generation !== state.generation) return false;
   return effect.type === "halt" ? state.status !== "starting" : state.status === "starting";
 }
@@ -134,18 +141,20 @@ function start(state: SandboxState, now: number): Step {
   return go(next, { type: "boot", generation: next.generation, waitUntil: now + HOST_WAIT_MS });
 }
 
-function booted(state: SandboxState, now: number): Step {
-  return record(go({ ...calm(state, "running"), startedAt: state.startedAt ?? now }), "started", now);
-}
+const running = (state: SandboxState, now: number): SandboxState => ({
+  ...calm(state, "running"),
+  startedAt: state.startedAt ?? now,
+});
 
-function stop(state: SandboxState, files: Files, now: number): Step {
+function stop(state: SandboxState, { files, by }: Extract<SandboxEvent, { type: "stop" }>, now: number): Step {
   const wiped = state.wiped || files === "wipe";
   const { status, hostId } = state;
   if (status === "stopping" && wiped === state.wiped) return stay(state);
   if (status === "stopped" && wiped === state.wiped) return stay(state);
   const generation = state.generation + 1;
-  if (!hostId) return go({ ...calm(state, "stopped"), generation, wiped });
-  const next = { ...calm(state, "stopping"), generation, wiped, deadline: now + HALT_DEADLINE_MS };
+  const stoppedBy = by ?? null;
+  if (!hostId) return go({ ...calm(state, "stopped"), generation, wiped, stoppedBy });
+  const next = { ...calm(state, "stopping"), generation, wiped, stoppedBy, deadline: now + HALT_DEADLINE_MS };
   return go(next, {
     type: "halt",
     generation,

@@ -1,6 +1,7 @@
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
 import type { ExecRequest, ExecResult, FILE_SORTS, FileList, FileStat, GlobResult } from "#protocol/supervisor";
+import type { EventActor } from "#protocol/team-feed";
 
 /** What a sandbox's object knows of it; written once, when the sandbox is created. */
 export type SandboxSpec = {
@@ -23,9 +24,10 @@ export interface SandboxHandle {
   get(teamId: string): Promise<Result<SandboxView>>;
   /** Starts the sandbox and answers when it runs or has failed. */
   start(teamId: string): Promise<Result<SandboxView>>;
-  stop(teamId: string): Promise<Result<SandboxView>>;
+  /** `by` is who asks, as the event of it will say. */
+  stop(teamId: string, by?: EventActor): Promise<Result<SandboxView>>;
   /** Stops it and deletes its files. Safe to repeat. */
-  destroy(teamId: string): Promise<Result<SandboxView>>;
+  destroy(teamId: string, by?: EventActor): Promise<Result<SandboxView>>;
   /**
    * The route to a running sandbox. One that was never started, or whose host lost it (`lost` names the generation the
    * caller could not reach), is started first; a stopped one is refused with `sandbox_not_running`.

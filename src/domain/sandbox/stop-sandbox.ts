@@ -1,5 +1,6 @@
 import { audit } from "#domain/audit/audit";
 import { type Ctx, commit, demand } from "#domain/context";
+import { eventActor } from "#domain/event/actors";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
 import type { SandboxView } from "#domain/sandbox/ports";
 import { unwrap } from "#kernel/fault";
@@ -9,5 +10,5 @@ export async function stopSandbox(ctx: Ctx, id: string): Promise<SandboxView> {
   demand(ctx.actor, "sandbox:write");
   const sandbox = await getSandbox(ctx, id);
   await commit(ctx.db, audit(ctx, "sandbox.stopped", sandbox.id));
-  return unwrap(await ctx.sandboxes.sandbox(sandbox.id).stop(ctx.actor.teamId));
+  return unwrap(await ctx.sandboxes.sandbox(sandbox.id).stop(ctx.actor.teamId, eventActor(ctx.actor)));
 }

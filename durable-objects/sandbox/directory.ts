@@ -1,0 +1,73 @@
+import { drizzle } from "drizzle-orm/d1";
+import { makerOf, SYSTEM } from "#domain/event/actors";
+import type { NewTeamEvent } from "#domain/event/emit";
+import type { DirectoryEffect, SandboxState } from "#domain/sandbox/machine";
+import type { SandboxNews } from "#domain/sandbox/news";
+import type { SandboxSpec } from "#domain/sandbox/ports";
+import { publishSandbox } from "#domain/sandbox/repo";
+import { createLog } from "#kernel/log";
+import { recordChange } from "#objects/kit/record";
+import { teamPort } from "#platform/event/port";
+import type { TransientEvent } from "#protocol/team-feed";
+
+type Told = { spec: SandboxSpec; state: SandboxState; lastActiveAt: number | null };
+type Effect<T extends DirectoryEffect["type"]> = Extract<DirectoryEffect, { type: T }>;
+
+/** Tells the world outside of what a sandbox's object holds to be true: directory, audit log, events. */
+export class SandboxDirectory {
+  readonly #ctx: DurableObjectState;
+  readonly #env: Env;
+  readonly #told: () => Told | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env, told: () => Told | undefined) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#told = told;
+  }
+
+  /** Throws to be repeated later. `seq` names the effect. */
+  async perform(effect: DirectoryEffect, seq: number): Promise<void> {
+    const told = this.#told();
+    if (!told) return;
+    if (effect.type === "record") return this.#record(effect, seq, told);
+    if (effect.type === "tell") return this.#tell(effect, told);
+    const { status, reason, hostId, startedAt } = told.state;
+    const patch = { status, statusReason: reason, hostId, startedAt, lastActiveAt: told.lastActiveAt };
+    await publishSandbox(drizzle(this.#env.DB), told.spec.id, { ...patch, updatedAt: Date.now() });
+  }
+
+  async #record({ action, at, reason, news }: Effect<"record">, seq: number, told: Told): Promise<void> {
+    const { id: subjectId, teamId } = told.spec;
+    const metadata = reason === null ? {} : { reason };
+    const event = news && (await this.#eventOf(news, at, told));
+    const entry = { teamId, action, subjectId, at, metadata, ...(event && { event }) };
+    await recordChange({ ctx: this.#ctx, env: this.#env }, String(seq), entry);
+  }
+
+  /** A creation is its maker's, whoever started the sandbox first; a destruction is whose who asked for it. */
+  async #eventOf(news: SandboxNews, at: number, { spec, state }: Told): Promise<NewTeamEvent> {
+    const about = { teamId: spec.teamId, resource: { id: spec.id, type: "sandbox" }, at } as const;
+    if (news.type === "capsule.create") {
+      return { ...news, ...about, actor: await makerOf(drizzle(this.#env.DB), spec.id), metadata: {} };
+    }
+    const { reason, ...what } = news;
+    return { ...what, ...about, actor: state.stoppedBy ?? SYSTEM, metadata: reason === null ? {} : { reason } };
+  }
+
+  /** Nobody waits for what is only told, so a failure is the end of it. */
+  async #tell({ from, to, at }: Effect<"tell">, { spec, state }: Told): Promise<void> {
+    const event: TransientEvent = {
+      type: "capsule.state.changed",
+      teamId: spec.teamId,
+      resource: { id: spec.id, type: "sandbox" },
+      actor: (to === "stopping" || to === "stopped" ? state.stoppedBy : null) ?? SYSTEM,
+      metadata: { from, to, ...(to === "missing" && { reason: "host_failure" }) },
+      at,
+    };
+    try {
+      await teamPort(this.#env).team(spec.teamId).tell(event);
+    } catch (error) {
+      createLog(this.#env.LOG_LEVEL).warn("a change of status was not told", { sandboxId: spec.id, error });
+    }
+  }
+}
