@@ -1,6 +1,6 @@
 import { createParser } from "eventsource-parser";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { take } from "#domain/principal/limit";
 import { isApiKey, makeApiKey, makeSessionToken, userOfSession } from "#domain/principal/values";
 import { shownWorkspaceId, workspaceKey } from "#domain/workspace/values";
@@ -81,6 +81,26 @@ test("a reader that takes nothing is cut after a bounded amount, with a hint to 
   const text = await new Response(stream.body).text();
   expect(text.endsWith(": too slow, resume from the last id\nretry: 1000\n\n")).toBe(true);
   expect(text.length).toBeLessThan(2 * 1024 * 1024);
+});
+
+test("a sign of life comes at every interval while the reader takes what it is sent, and not after the end (R365)", async () => {
+  vi.useFakeTimers();
+  try {
+    const stream = new SseStream(LIFE);
+    const reader = stream.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let i = 0; i < 3; i++) {
+      const next = reader.read();
+      await vi.advanceTimersByTimeAsync(LIFE.everyMs - 1);
+      expect(await Promise.race([next, Promise.resolve("nothing yet")])).toBe("nothing yet");
+      await vi.advanceTimersByTimeAsync(1);
+      expect(await next).toEqual({ done: false, value: ": keepalive\n\n" });
+    }
+    await reader.cancel();
+    await stream.done;
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("whoever waits for a reader goes on when the reader takes something, or leaves", async () => {

@@ -1,7 +1,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import type { EventSourceMessage } from "eventsource-parser";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { announce } from "#domain/event/announce";
 import { newTeam } from "#test/worker/control";
 import { call, tenant } from "#test/worker/harness";
@@ -193,6 +193,25 @@ test("R376 S3 a reader that takes nothing is cut and holds up nobody", async () 
   const order = [...seen, ...stored(tail)].map((event) => Number.parseInt(shown(event).resource.id, 10));
   expect(order).toEqual(Array.from({ length: 12 }, (_, i) => i));
   await Promise.all([reading.close(), rest.close()]);
+});
+
+test.for([
+  { path: () => PATH, comment: ": keepalive\n\n", everyMs: 30_000 },
+  { path: (sessionId: string) => `/api/v1/sessions/${sessionId}/events`, comment: ": keep-alive\n\n", everyMs: 15_000 },
+])("R365 a stream gives its sign of life every $everyMs ms", async ({ path, comment, everyMs }) => {
+  const t = await tenant();
+  const target = path(await t.session());
+  const real = globalThis.setInterval;
+  const asked: unknown[] = [];
+  const quick = vi.spyOn(globalThis, "setInterval").mockImplementation(((work: () => void, ms: number) => {
+    asked.push(ms);
+    return real(work, ms / 1_000);
+  }) as never);
+  const stream = await follow(target, { "x-api-key": t.key });
+  quick.mockRestore();
+  expect(await stream.until((now) => now.split(comment).length > 3)).toMatch(new RegExp(`(${comment}){3}$`));
+  expect(asked).toEqual([everyMs]);
+  await stream.close();
 });
 
 test("S4 no name makes a field or a frame of its own", async () => {
