@@ -10,15 +10,11 @@ export async function disconnectProvider(ctx: Ctx, provider: string): Promise<vo
   const { db, actor } = ctx;
   const userId = actor.userId ?? "";
   const [mine, other] = [eq(userProviders.userId, userId), ne(userProviders.provider, provider)];
-  const one = { id: users.id };
   const password = db
-    .select(one)
+    .select({ id: users.id })
     .from(users)
     .where(and(eq(users.id, userId), isNotNull(users.passwordHash)));
-  const another = db
-    .select(one)
-    .from(users)
-    .where(and(eq(users.id, userId), exists(db.select().from(userProviders).where(and(mine, other)))));
+  const another = db.select({ subject: userProviders.subject }).from(userProviders).where(and(mine, other));
   const removed = await commit(
     db,
     db

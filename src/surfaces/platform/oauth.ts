@@ -106,6 +106,7 @@ export const oauthOperations = [
     tag: "account",
     summary: "Begin to link a provider to the account",
     permission: "account:write",
+    limit,
     params,
     returns: { status: 200, schema: z.object({ auth_url: z.url() }) },
     faults: ["provider_not_found"],
