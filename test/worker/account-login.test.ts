@@ -2,10 +2,10 @@ import { env } from "cloudflare:workers";
 import { scrypt } from "node:crypto";
 import { expect, test } from "vitest";
 import { logIn } from "#domain/account/log-in";
-import { auditOf, newTeam } from "#test/worker/control";
+import { newTeam } from "#test/worker/control";
 import { call, countOf, rowOf } from "#test/worker/harness";
 import { browser, person } from "#test/worker/person";
-import { cookieOf, newEmail, PASSWORD, post, visitor, withPassword } from "#test/worker/visitor";
+import { cookieOf, doneTo, newEmail, PASSWORD, post, visitor, withPassword } from "#test/worker/visitor";
 
 const login = (email: string, password = PASSWORD) => post("/v1/auth/login", { email, password });
 const set = (column: string, value: unknown, userId: string) =>
@@ -20,7 +20,7 @@ test("login answers who is logged in and sets both cookies (R36, R41, R42)", asy
   const b = await browser(cookieOf(answer, "wrenn_sid") ?? "");
   expect(cookieOf(answer, "wrenn_csrf")).toBe(b.csrf);
   expect((await b.call("GET", "/v1/me")).status).toBe(200);
-  expect(await auditOf(p.userId)).toEqual(["user.logged_in"]);
+  expect(await doneTo(p.userId)).toEqual(["user.logged_in"]);
 });
 
 test("cookies are Secure but on plain http (R41)", async () => {

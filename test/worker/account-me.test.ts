@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { HOUR, SECOND } from "#kernel/time";
-import { auditOf, newTeam } from "#test/worker/control";
+import { newTeam } from "#test/worker/control";
 import { call, rowOf, tenant } from "#test/worker/harness";
 import { browser, person } from "#test/worker/person";
-import { cookieOf, newEmail, withPassword } from "#test/worker/visitor";
+import { cookieOf, doneTo, newEmail, withPassword } from "#test/worker/visitor";
 
 test("getMe tells name, e-mail, whether there is a password, and the linked providers (R61, R62, R98)", async () => {
   const [p, oauthOnly] = [await withPassword(), await person({ email: newEmail() })];
@@ -43,7 +43,7 @@ test("every other session shows a new name on its next request (R63, R64)", asyn
   }
   const made = await other.call("POST", "/v1/api-keys", { name: "k" });
   expect(await rowOf("audit_entries", made.body.id, "subject_id")).toMatchObject({ actor_name: "y".repeat(100) });
-  expect(await auditOf(p.userId)).toEqual(["user.renamed", "user.renamed", "user.renamed"]);
+  expect(await doneTo(p.userId)).toEqual(["user.renamed", "user.renamed", "user.renamed"]);
 });
 
 test.for([[{ name: "" }], [{ name: "  " }], [{ name: "x".repeat(101) }], [{}], [{ name: 7 }], [{ name: "a\nb" }]])(
@@ -91,7 +91,7 @@ test("switch-team goes on in the other team with new cookies, and the old sessio
   const { sessions } = (await b.call("GET", "/v1/me/sessions")).body;
   expect(sessions).toHaveLength(1);
   expect(Date.parse(sessions[0].expires_at)).toBeGreaterThan(Date.now() + 24 * HOUR - 60 * SECOND);
-  expect(await auditOf(p.userId)).toEqual(["user.team_switched"]);
+  expect(await doneTo(p.userId)).toEqual(["user.team_switched"]);
 });
 
 test("switch-team is 403 for a team of others, 404 for an unknown or deleted one, 400 without one (R58, R59)", async () => {

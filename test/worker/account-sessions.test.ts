@@ -1,10 +1,9 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { sha256 } from "#kernel/digest";
 import { HOUR, SECOND } from "#kernel/time";
-import { auditOf } from "#test/worker/control";
 import { call } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
-import { clears, PASSWORD, visitor, withPassword } from "#test/worker/visitor";
+import { clears, doneTo, PASSWORD, visitor, withPassword } from "#test/worker/visitor";
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -21,7 +20,7 @@ test("logout ends the session, and only that one, and clears the cookies (R45, R
   expect(clears(answer)).toBe(true);
   expect((await me(p)).status).toBe(401);
   expect((await me(other)).status).toBe(200);
-  expect(await auditOf(p.userId)).toEqual(["user.logged_out"]);
+  expect(await doneTo(p.userId)).toEqual(["user.logged_out"]);
 });
 
 test("logout-all ends every session of the user, and of nobody else (R47)", async () => {
@@ -87,7 +86,7 @@ test("a session's id is no cookie, and a listed one can be ended (R52, R54)", as
   expect(answer.headers.getSetCookie()).toEqual([]);
   expect((await me(other)).status).toBe(401);
   expect((await me(p)).status).toBe(200);
-  expect(await auditOf(p.userId)).toEqual(["user.session_revoked"]);
+  expect(await doneTo(p.userId)).toEqual(["user.session_revoked"]);
 });
 
 test("ending an unknown session, or another user's, is 204 without effect (R55)", async () => {
@@ -96,7 +95,7 @@ test("ending an unknown session, or another user's, is 204 without effect (R55)"
     expect((await p.call("DELETE", `/v1/me/sessions/${id}`)).status).toBe(204);
   }
   expect((await me(stranger)).status).toBe(200);
-  expect(await auditOf(p.userId)).toEqual([]);
+  expect(await doneTo(p.userId)).toEqual([]);
 });
 
 test("ending one's own session clears the cookies (R56)", async () => {

@@ -1,9 +1,8 @@
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { MINUTE } from "#kernel/time";
-import { auditOf } from "#test/worker/control";
 import { countOf, rowOf } from "#test/worker/harness";
-import { cookieOf, lettersTo, letterToken, newEmail, post } from "#test/worker/visitor";
+import { cookieOf, doneTo, lettersTo, letterToken, newEmail, post } from "#test/worker/visitor";
 
 const form = (more: Record<string, unknown> = {}) => ({
   email: newEmail(),
@@ -145,7 +144,7 @@ test("activation logs in, makes the account usable and gives it a team (R31, R32
     role: "owner",
     is_default: 1,
   });
-  expect(await auditOf(userId)).toEqual(["user.created", "user.activated"]);
+  expect(await doneTo(userId)).toEqual(["user.created", "user.activated"]);
   expect(await rowOf("audit_entries", teamId, "subject_id")).toMatchObject({ action: "team.created", team_id: teamId });
   const [sid, csrf] = answer.headers.getSetCookie();
   expect(sid).toMatch(/^wrenn_sid=[\w.-]{64}; Path=\/; Max-Age=86400; SameSite=Strict; HttpOnly$/);

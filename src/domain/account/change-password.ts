@@ -1,8 +1,7 @@
 import { sql } from "drizzle-orm";
-import { auditAccount } from "#domain/account/audit-account";
 import { ownAccount, type User } from "#domain/account/repo";
 import { setPassword } from "#domain/account/set-password";
-import { type Ctx, commit, demand } from "#domain/context";
+import { type Ctx, demand } from "#domain/context";
 import { Fault } from "#kernel/fault";
 import { users } from "#schema";
 
@@ -34,6 +33,5 @@ function demandSame(password: string, again: string | undefined): void {
 async function demandCurrent(ctx: Ctx, user: User, password: string | undefined): Promise<void> {
   if (password === undefined) throw new Fault("invalid", "current_password is required");
   if ((await ctx.passwords.verify(password, user.passwordHash)).ok) return;
-  await commit(ctx.db, auditAccount(ctx, "user.password_changed", user, { refused: true }));
   throw new Fault("wrong_password", "the current password is wrong");
 }

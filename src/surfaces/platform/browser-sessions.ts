@@ -45,6 +45,7 @@ export const browserSessionOperations = [
     tag: "me",
     summary: "End one of the user's sessions",
     permission: "account:write",
+    audits: "user.session_revoked",
     params: z.object({ id: z.string().max(200) }),
     returns: { status: 204, schema: Empty },
     faults: [],

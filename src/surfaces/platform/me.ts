@@ -63,6 +63,7 @@ export const meOperations = [
     tag: "account",
     summary: "Change what the user is called",
     permission: "account:write",
+    audits: "user.renamed",
     body: z.object({ name: PersonName }),
     returns: { status: 204, schema: Empty },
     faults: [],
@@ -79,6 +80,7 @@ export const meOperations = [
     summary: "Delete the user's own account",
     description: "It is removed for good after 15 days. Refused while the user owns a team with other members.",
     permission: "account:write",
+    audits: "user.deleted",
     body: z.object({ confirmation: z.string().max(600).describe("The account's e-mail") }),
     returns: { status: 204, schema: Empty },
     faults: ["owns_team_with_members"],
@@ -96,6 +98,7 @@ export const meOperations = [
     summary: "Change the password, or add one",
     description: "Ends every session of the user, this one included.",
     permission: "account:write",
+    audits: "user.password_changed",
     limit: {
       name: "change-password",
       perAddress: { quota: 60, windowMs: MINUTE },

@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { systemActor } from "#domain/actor";
 import { type KeptMail, listMails } from "#domain/mail/list-mails";
 import { eventually } from "#test/worker/control";
@@ -55,4 +56,11 @@ let hashed: Promise<string> | undefined;
 export async function withPassword(options: Parameters<typeof person>[0] = {}): Promise<Person> {
   hashed ??= contextFor(systemActor("test")).passwords.hash(PASSWORD);
   return person({ email: newEmail(), passwordHash: await hashed, ...options });
+}
+
+/** What was audited about somebody's account and not refused, oldest first. */
+export async function doneTo(userId: string): Promise<unknown[]> {
+  const query = "SELECT action FROM audit_entries WHERE subject_id = ? AND result = 'ok' ORDER BY created_at, id";
+  const { results } = await env.DB.prepare(query).bind(userId).all();
+  return results.map(({ action }) => action);
 }
