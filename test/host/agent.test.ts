@@ -144,30 +144,6 @@ describe("a running agent", () => {
   });
 });
 
-test("H1: killing the agent in the middle of a command leaves no orphan; a new one goes on with the files", async () => {
-  const control = await FakeControlPlane.start();
-  let agent = await TestAgent.start({ control });
-  const { folder, ready } = agent;
-  for (let life = 1; life <= 10; life++) {
-    const sandbox = await agent.sandbox("sb_1", {}, life);
-    expect((await sandbox.exec("cat kept 2>/dev/null; echo life >>kept")).stdout).toBe("life\n".repeat(life - 1));
-    const mark = `6${Math.floor(Math.random() * 1e6)}.5`;
-    const lost = sandbox.exec(`setsid sleep ${mark} & sleep ${mark}`).catch(() => "lost");
-    await until("it runs", () => processesWith(`sleep\0${mark}`).length === 2);
-    agent.process.kill("SIGKILL");
-    expect(await lost).toBe("lost");
-    await until("nothing of it is left", () => processesWith(`sleep\0${mark}`).length === 0, 5000);
-    agent = await TestAgent.start({ control, folder });
-    expect(agent.ready.address).toBe(ready.address);
-    expect(await (await agent.call("GET", "/v1/sandboxes/sb_1", { gen: life })).json()).toMatchObject({
-      status: "stopped",
-      generation: life,
-    });
-  }
-  expect(control.heard("/register")).toHaveLength(1);
-  await agent.stop();
-});
-
 test.runIf(isRoot)("a folder taken in place of a closed one is deleted after that one was", async () => {
   const closed = mkdtempSync(join(tmpdir(), "longshore-closed-"));
   const agent = await TestAgent.start({ folder: closed });
