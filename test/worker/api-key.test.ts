@@ -1,10 +1,13 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
 import { expect, test } from "vitest";
+import { commitIdentity, principalsOfUser } from "#domain/principal/commit-identity";
 import { createApiKey } from "#domain/principal/create-api-key";
 import { keyPrincipal } from "#domain/principal/values";
 import { sha256 } from "#kernel/digest";
 import { type IdKind, makeId } from "#kernel/id";
+import { memberships } from "#schema";
 import { auditOf, eventually } from "#test/worker/control";
 import { call, contextFor, countOf, rowOf, tenant } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
@@ -111,6 +114,26 @@ test("deleting another team's key, an unknown or a malformed one changes nothing
   }
   expect((await use(key)).status).toBe(200);
   expect(await auditOf(id)).toEqual(["api_key.created"]);
+});
+
+test("a key made while its maker is being removed does not outlive that (T7)", async () => {
+  const p = await person();
+  const known = await principalsOfUser(p.ctx.db, p.userId, p.teamId);
+  const { key } = (await create(p)).body;
+  expect((await use(key)).status).toBe(200);
+  await commitIdentity(p.ctx, known, p.ctx.db.delete(memberships).where(eq(memberships.userId, p.userId)));
+  expect((await use(key)).status).toBe(401);
+});
+
+test("a team has at most a thousand live keys", async () => {
+  const p = await person();
+  const fill = `INSERT INTO api_keys (id, team_id, created_by, name, prefix, created_at)
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+    SELECT ? || i, ?, 'u', 'n', 'p', 0 FROM n`;
+  await env.DB.prepare(fill).bind(p.teamId, p.teamId).run();
+  expect(await create(p)).toMatchObject({ status: 400, body: { error: { code: "invalid_request" } } });
+  await p.call("DELETE", `${KEYS}/${p.teamId}1`);
+  expect((await create(p)).status).toBe(201);
 });
 
 test("a key whose row is revoked is dead although its object still has it (T7)", async () => {

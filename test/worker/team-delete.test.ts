@@ -9,6 +9,7 @@ import { auditOf, eventually, newSandbox, onlineHost } from "#test/worker/contro
 import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
 import { call, contextFor, countOf, rowOf } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
+import { begun, scriptEngine } from "#test/worker/sessions";
 
 let agent: FakeAgent;
 
@@ -117,6 +118,25 @@ test("what a deletion left running, or an agent started since, is ended by the s
   expect(await sweepTeams(scheduler())).toBe(1);
   await eventually(async () => expect([await statusOf(id), agent.wiped.has(id)]).toEqual(["stopped", true]));
   expect(await sweepTeams(scheduler())).toBe(0);
+});
+
+test("the agents of a deleted team stop, the one at work and the one that waits (R126)", async () => {
+  scriptEngine();
+  const owner = await person();
+  const workspace = await owner.call("POST", "/api/v1/workspaces", { name: "w", runtime: "base" });
+  const session = await owner.call("POST", `/api/v1/workspaces/${workspace.body.id}/sessions`, {});
+  const send = async (content: string): Promise<string> =>
+    (await owner.call("POST", `/api/v1/sessions/${session.body.id}/messages`, { content })).body.runId;
+  const [atWork, waiting] = [await send("hang on"), await send("say never")];
+  const runStatus = async (id: string) => (await rowOf("runs", id))?.status;
+  await eventually(async () =>
+    expect([await runStatus(atWork), await runStatus(waiting)]).toEqual(["running", "queued"]),
+  );
+  await destroy(owner);
+  await eventually(async () =>
+    expect([await runStatus(atWork), await runStatus(waiting)]).toEqual(["cancelled", "cancelled"]),
+  );
+  expect(begun).toEqual([atWork]);
 });
 
 test("the sweep ends the runs of deleted teams and leaves others alone", async () => {

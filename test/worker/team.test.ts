@@ -49,6 +49,19 @@ test("a repeat under one Idempotency-Key makes one team (R6)", async () => {
   expect(await countOf("memberships", "user_id = ?", p.userId)).toBe(2);
 });
 
+test("one user owns at most two hundred teams that live", async () => {
+  const p = await person();
+  const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 199)";
+  const [team, member] = [
+    `INSERT INTO teams (id, name, slug, created_at, updated_at) ${numbers} SELECT ? || i, 'n', ? || i, 0, 0 FROM n`,
+    `INSERT INTO memberships (team_id, user_id, role, created_at) ${numbers} SELECT ? || i, ?, 'owner', 0 FROM n`,
+  ];
+  for (const query of [team, member]) await env.DB.prepare(query).bind(p.teamId, p.userId).run();
+  expect((await p.call("POST", TEAMS, { name: "n" })).status).toBe(400);
+  await env.DB.prepare("UPDATE teams SET deleted_at = 1 WHERE id = ?").bind(`${p.teamId}1`).run();
+  expect((await p.call("POST", TEAMS, { name: "n" })).status).toBe(201);
+});
+
 test("a name has 1 to 128 characters of its alphabet (R120)", async () => {
   const p = await person();
   const fits = fc.stringMatching(/^[A-Za-z0-9_@'-][A-Za-z0-9 _\-@']{0,126}[A-Za-z0-9_@'-]$/);

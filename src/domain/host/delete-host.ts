@@ -5,20 +5,11 @@ import { eventActor } from "#domain/event/actors";
 import { inTeamOf } from "#domain/host/create-host";
 import type { Host } from "#domain/host/repo";
 import { demandManagedHost, getManagedHost } from "#domain/host/visible-host";
-import type { SandboxStatus } from "#domain/sandbox/status";
+import { LIVE_STATUSES, type SandboxStatus } from "#domain/sandbox/status";
 import { Fault, unwrap } from "#kernel/fault";
 import { hosts, hostTags, sandboxes, workspaces } from "#schema";
 
-const ACTIVE: SandboxStatus[] = [
-  "starting",
-  "running",
-  "pausing",
-  "paused",
-  "resuming",
-  "stopping",
-  "hibernated",
-  "missing",
-];
+const ACTIVE: SandboxStatus[] = [...LIVE_STATUSES, "stopping"];
 const AT_ONCE = 20;
 
 export type HostDeletion = { host: Host; sandboxIds: string[] };

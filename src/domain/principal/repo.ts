@@ -10,13 +10,13 @@ export function insertApiKey(db: Db, row: typeof apiKeys.$inferInsert): Statemen
   return db.insert(apiKeys).values(row).onConflictDoUpdate({ target: apiKeys.id, set: { prefix, secretHash } });
 }
 
+const liveIn = (teamId: string) => and(eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt));
+
+export const countApiKeys = async (db: Db, teamId: string): Promise<number> => db.$count(apiKeys, liveIn(teamId));
+
 /** A team's keys that were not revoked, newest first. */
 export function selectApiKeys(db: Db, teamId: string): Promise<ApiKey[]> {
-  return db
-    .select()
-    .from(apiKeys)
-    .where(and(eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt)))
-    .orderBy(desc(apiKeys.createdAt), desc(apiKeys.id));
+  return db.select().from(apiKeys).where(liveIn(teamId)).orderBy(desc(apiKeys.createdAt), desc(apiKeys.id));
 }
 
 /** A team's key that was not revoked. */
@@ -24,7 +24,7 @@ export async function findApiKey(db: Db, teamId: string, id: string): Promise<Ap
   const [row] = await db
     .select()
     .from(apiKeys)
-    .where(and(eq(apiKeys.id, id), eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt)));
+    .where(and(eq(apiKeys.id, id), liveIn(teamId)));
   return row;
 }
 
@@ -32,7 +32,7 @@ export function revokeApiKeyRow(db: Db, { id, teamId }: Pick<ApiKey, "id" | "tea
   return db
     .update(apiKeys)
     .set({ revokedAt: at })
-    .where(and(eq(apiKeys.id, id), eq(apiKeys.teamId, teamId), isNull(apiKeys.revokedAt)));
+    .where(and(eq(apiKeys.id, id), liveIn(teamId)));
 }
 export function insertUser(db: Db, row: typeof users.$inferInsert): Statement {
   return db.insert(users).values(row);
