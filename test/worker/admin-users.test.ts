@@ -3,12 +3,12 @@ import { beforeEach, expect, test } from "vitest";
 import { systemActor } from "#domain/actor";
 import { sweepTeams } from "#domain/team/sweep-teams";
 import { setUserActive } from "#domain/user/set-user-active";
-import { sha256 } from "#kernel/digest";
 import { newId } from "#kernel/id";
 import { auditOf, eventually, newSandbox, onlineHost } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
 import { call, contextFor, countOf, rowOf } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
+import { follow } from "#test/worker/streams";
 
 const USERS = "/v1/admin/users";
 const unknown = () => newId("user", Date.now());
@@ -112,12 +112,15 @@ test("a deactivated user is out, with sessions and keys for good, and back after
   const keyOf = async (p: Person) => (await p.call("POST", "/v1/api-keys", {})).body.key;
   const [key, other] = [await keyOf(user), await keyOf(mate)];
   const use = async (k: string) => (await call("GET", "/api/v1/workspaces", { headers: { "x-api-key": k } })).status;
-  const socket = await watch(user);
+  const streams = [
+    await follow("/v1/events/stream", { cookie: user.cookie }),
+    await follow("/v1/events/stream", { "x-api-key": key }),
+  ];
   expect([await use(key), await use(other), (await user.call("GET", "/v1/teams")).status]).toEqual([200, 200, 200]);
 
   expect((await setActive(admin, user.userId, false)).status).toBe(204);
   expect([await use(key), await use(other), (await user.call("GET", "/v1/teams")).status]).toEqual([401, 200, 401]);
-  await eventually(() => expect(socket.closed).toBe(4001));
+  for (const stream of streams) expect(await stream.ended(5_000)).toContain("the credential ended");
   expect((await mate.call("GET", "/v1/api-keys")).body).toHaveLength(1);
   expect((await setActive(admin, user.userId, false)).status).toBe(204);
 
@@ -245,15 +248,3 @@ test.for(["?page=0", "?page=-1", "?page=x", "?page=1.5", "?per_page=0", "?per_pa
     expect((await admin.call("GET", `/v1/admin/teams${query}`)).status).toBe(400);
   },
 );
-
-/** A socket that watches a person's session; `closed` is the code it was closed with. */
-async function watch(p: Person): Promise<{ closed: number | undefined }> {
-  const seen: { closed: number | undefined } = { closed: undefined };
-  const { webSocket } = await p.ctx.principals.principal(p.userId).watch(await sha256(p.token), "session:read");
-  if (!webSocket) throw new Error("the socket was refused");
-  webSocket.addEventListener("close", ({ code }) => {
-    seen.closed = code;
-  });
-  webSocket.accept();
-  return seen;
-}

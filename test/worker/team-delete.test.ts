@@ -4,7 +4,6 @@ import { systemActor } from "#domain/actor";
 import { commitIdentity, principalsOfTeams } from "#domain/principal/commit-identity";
 import { afterDeletion, softDeleteTeams } from "#domain/team/soft-delete-teams";
 import { sweepTeams } from "#domain/team/sweep-teams";
-import { sha256 } from "#kernel/digest";
 import { auditOf, eventually, newSandbox, onlineHost } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
 import { call, contextFor, countOf, rowOf } from "#test/worker/harness";
@@ -68,14 +67,6 @@ test("a deleted team is in no list, its keys stop, and its people go on without 
     expect((await destroy(one)).status).toBe(403);
   }
   expect(await auditOf(owner.teamId)).toEqual(["team.deleted"]);
-});
-
-test("sockets that watch a credential of the team end at once, those of other teams stay (T7)", async () => {
-  const [owner, other] = [await person(), await person()];
-  const member = await person({ teamId: owner.teamId, role: "member" });
-  const watched = await Promise.all([owner, member, other].map(watch));
-  await destroy(owner);
-  await eventually(() => expect(watched.map(({ closed }) => closed)).toEqual([4001, 4001, undefined]));
 });
 
 test("every sandbox of the team that lives is destroyed, and nothing of another team (R126)", async () => {
@@ -180,15 +171,3 @@ test("many teams are deleted in one change, each with its audit row, none twice 
     expect((await one.call("GET", "/v1/api-keys")).body).toMatchObject({ error: { code: "no_team" } });
   }
 });
-
-/** A socket that watches a person's session; `closed` is the code it was closed with. */
-async function watch(p: Person): Promise<{ closed: number | undefined }> {
-  const seen: { closed: number | undefined } = { closed: undefined };
-  const { webSocket } = await p.ctx.principals.principal(p.userId).watch(await sha256(p.token), "session:read");
-  if (!webSocket) throw new Error("the socket was refused");
-  webSocket.addEventListener("close", ({ code }) => {
-    seen.closed = code;
-  });
-  webSocket.accept();
-  return seen;
-}
