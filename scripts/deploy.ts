@@ -16,7 +16,9 @@ Deploys Longshore to your Cloudflare account (log in first: npx wrangler login).
   --owner EMAIL   on the first deployment: who owns it; prints that owner's API key once
   --invite-host   prints a one-time token with which a machine of yours registers to run sandboxes
 
-It creates the D1 database "longshore", the secret SIGNING_KEY, and the Worker with its Durable Objects.`;
+It creates the D1 database "longshore", the secrets SIGNING_KEY and ENCRYPTION_KEY, and the Worker with its Durable
+Objects. People can sign up once letters can be sent: set MAIL_FROM (a sender of your domain in Cloudflare Email Service)
+and APP_URL (the origin of the deployment) under [env.production.vars] in wrangler.toml.`;
 
 const WRANGLER = join(ROOT, "node_modules", ".bin", "wrangler");
 /** wrangler.toml with this account's database id in place of the local one. */

@@ -20,9 +20,7 @@ interface __BaseEnv_Env {
   APP_URL?: string;
   /** Header in which the reverse proxy in front of a server of one's own writes who called it. */
   TRUSTED_PROXY_HEADER?: string;
-  /** Cloudflare's e-mail binding; without it letters stay in the outbox. */
-  EMAIL?: SendEmail;
-  /** Sender of letters, an address the e-mail binding may send from. */
+  /** Sender of letters, an address the e-mail binding may send from; without it letters stay in the outbox. */
   MAIL_FROM?: string;
   /** A GitHub OAuth app, by which people log in; without both there is no such login. */
   OAUTH_GITHUB_CLIENT_ID?: string;

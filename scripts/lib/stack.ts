@@ -8,7 +8,12 @@ import { localSecrets } from "#scripts/lib/secrets";
 import { userSettings } from "#scripts/lib/settings";
 
 /** What a local deployment remembers of its first start. */
-type Local = { apiKey: string; teamId: string; hostId?: string };
+type Local = {
+  apiKey: string;
+  teamId: string;
+  hostId?: string /** Where it answered when it was last started. */;
+  url?: string;
+};
 
 export type StackOptions = {
   dataDir: string;
@@ -72,15 +77,21 @@ const remember = (dataDir: string, local: Local) =>
 
 /** The owner of a new deployment, or the one that is there already; a key that was revoked is replaced. */
 export async function setUp(url: string, dataDir: string, setupToken: string): Promise<Local> {
-  const file = localFile(dataDir);
-  const known = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Local) : undefined;
-  if (known && (await isAlive(url, known.apiKey))) return known;
-  const setup = api(url, { "x-setup-token": setupToken });
-  const owner = await setup<Local>("POST", "/internal/v1/setup/owner", { email: OWNER_EMAIL });
-  const local: Local = { ...known, apiKey: owner.apiKey, teamId: owner.teamId };
+  const known = readLocal(dataDir);
+  const working = known && (await isAlive(url, known.apiKey)) ? known : await makeOwner(url, setupToken);
+  const local: Local = { ...known, apiKey: working.apiKey, teamId: working.teamId, url };
   remember(dataDir, local);
   return local;
 }
+
+/** What the deployment that keeps its state in a folder remembers; undefined when none ever started there. */
+export function readLocal(dataDir: string): Local | undefined {
+  const file = localFile(dataDir);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Local) : undefined;
+}
+
+const makeOwner = (url: string, setupToken: string): Promise<Local> =>
+  api(url, { "x-setup-token": setupToken })<Local>("POST", "/internal/v1/setup/owner", { email: OWNER_EMAIL });
 
 async function isAlive(url: string, apiKey: string): Promise<boolean> {
   const { status } = await fetch(`${url}/api/v1/workspaces?pageSize=1`, { headers: { "x-api-key": apiKey } });

@@ -39,7 +39,7 @@ export function contextOf(env: Env, requestId: string): Omit<Ctx, "actor"> {
     ...portsOf(env),
     db: drizzle(env.DB),
     requestId,
-    appUrl: env.APP_URL ?? "",
+    appUrl: (env.APP_URL ?? "").replace(/\/$/, ""),
     log,
     now: Date.now,
     newId: (kind) => newId(kind, Date.now()),
