@@ -1,4 +1,4 @@
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test, vi } from "vitest";
 import { commit } from "#domain/context";
@@ -106,10 +106,15 @@ test("a retry is made by the object's own alarm, also after eviction (W1, R2)", 
 test("a crash between sending and noting leads to a repeat with the same id, never to a loss (W1)", async () => {
   const p = await person();
   const hook = await webhook(p);
+  await hook.box.reply({ hang: true }, {});
   await happen(p, eventOf(p.teamId));
-  await settled(p, hook.id, { state: "delivered" });
-  // As the storage is when the process ends in the middle of the first attempt.
-  await inTeam(p.teamId, "UPDATE deliveries SET state = 'pending', attempts = 1, status = NULL, due = 0");
+  await received(hook.box, 1);
+  const crashed = runInDurableObject(env.TEAM.getByName(p.teamId), (_, state) => state.abort("crash"));
+  await expect(crashed).rejects.toThrow("crash");
+  const [row] = await inTeam(p.teamId, "SELECT state, attempts, failures, due FROM deliveries");
+  expect(row).toMatchObject({ state: "pending", attempts: 1, failures: 0 });
+  expect(Number(row?.due) - Date.now()).toBeLessThan(20_000);
+  await inTeam(p.teamId, "UPDATE deliveries SET due = 0");
   await evictDurableObject(env.TEAM.getByName(p.teamId));
   await settled(p, hook.id, { state: "delivered", attempts: 2 });
   const [one, two] = await received(hook.box, 2);

@@ -1,6 +1,9 @@
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
-import { countOf, rowOf, tenant } from "#test/worker/harness";
+import { systemActor } from "#domain/actor";
+import { createChannel } from "#domain/channel/create-channel";
+import { type IdKind, newId } from "#kernel/id";
+import { contextFor, countOf, rowOf, tenant } from "#test/worker/harness";
 import { person } from "#test/worker/person";
 
 const HOOK = "https://hooks.example.com/services/CANARY-HOOK";
@@ -149,6 +152,19 @@ test("a repeat under one Idempotency-Key answers the same channel and the same s
   const [first, second] = [await send(), await send()];
   expect(second).toMatchObject({ status: 201, body: first.body });
   expect(await countOf("channels", "team_id = ?", p.teamId)).toBe(1);
+});
+
+test("a creation that was cut off before its answer was kept shows the stored secret when it is repeated (R6, R347)", async () => {
+  const p = await person();
+  const ctx = contextFor({ ...systemActor("test", p.teamId), kind: "user", role: "owner" });
+  const id = newId("channel", Date.now());
+  const repeated = { ...ctx, newId: (kind: IdKind) => (kind === "channel" ? id : ctx.newId(kind)) };
+  const input = { name: "cut", provider: "webhook", config: { url: HOOK }, events: ["host.up"] } as const;
+  const [first, second] = [await createChannel(repeated, input), await createChannel(repeated, input)];
+  expect(second).toEqual(first);
+  expect(first.secret).toMatch(/^whsec_/);
+  const theirs = contextFor({ ...systemActor("test", "team_other"), kind: "user", role: "owner" });
+  await expect(createChannel({ ...theirs, newId: repeated.newId }, input)).rejects.toMatchObject({ code: "conflict" });
 });
 
 test("channels are listed and found in their own team alone (R349, T1)", async () => {

@@ -76,6 +76,7 @@ export const deliveryOperations = [
     tag: "channels",
     summary: "Send a notification that was delivered or given up once more",
     permission: "channel:write",
+    audits: "channel.redelivered",
     limit: REDELIVER_LIMIT,
     limitSubject: ({ actor }) => `user ${actor.id}`,
     params: z.object({ id: z.string().max(100), deliveryId: z.string().max(100) }),

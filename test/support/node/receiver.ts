@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Received, Reply } from "./receiver-values.ts";
@@ -6,7 +7,8 @@ type Inbox = { received: Received[]; replies: Reply[] };
 
 /**
  * Receives notifications: the first segment of a request's path names its inbox. Other processes steer it over HTTP:
- * `PUT /control/NAME` with replies in order, the last of which is repeated, and `GET /control/NAME` for what came.
+ * `PUT /control/NAME` with replies in order, the last of which is repeated, `GET /control/NAME` for what came, and
+ * `POST /control/NAME` with a secret for whether what came is signed with it.
  */
 export class Receiver {
   readonly #inboxes = new Map<string, Inbox>();
@@ -47,7 +49,8 @@ export class Receiver {
   #control(method: string, name: string, body: string, response: ServerResponse): void {
     const inbox = this.#inbox(name);
     if (method === "PUT") inbox.replies = JSON.parse(body) as Reply[];
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(inbox.received));
+    const answer = method === "POST" ? inbox.received.map((one) => isSigned(one, body)) : inbox.received;
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
   #inbox(name: string): Inbox {
@@ -55,4 +58,13 @@ export class Receiver {
     this.#inboxes.set(name, inbox);
     return inbox;
   }
+}
+
+/** Whether both signatures of a webhook are right, as a receiver finds out that only knows the secret. */
+function isSigned({ headers, body }: Received, secret: string): boolean {
+  const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text);
+  const key = secret.startsWith("whsec_") ? Buffer.from(secret.slice(6), "base64") : secret;
+  const wrenn = hmac(secret, `${headers["x-wrenn-timestamp"]}.${body}`).digest("hex");
+  const standard = hmac(key, `${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`).digest("base64");
+  return headers["x-wrenn-signature"] === `sha256=${wrenn}` && headers["webhook-signature"] === `v1,${standard}`;
 }
