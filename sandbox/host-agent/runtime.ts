@@ -1,14 +1,46 @@
-import { constants, copyFileSync, existsSync, linkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { WORKSPACE_ROOT } from "#protocol/supervisor-values";
 import { BUNDLE } from "../bundle.ts";
+import { findTerminalAddon, TERMINAL_ADDON } from "../terminal-addon.ts";
+
+/** The user of every sandbox, as seen from inside. */
+export const SANDBOX_USER = { name: "sandbox", id: 1000 } as const;
+
+/** Files of an isolated sandbox that give its user a name; what belongs to others outside shows as nobody's. */
+export const ACCOUNTS = {
+  passwd: [
+    "root:x:0:0::/:/usr/sbin/nologin",
+    `${SANDBOX_USER.name}:x:${SANDBOX_USER.id}:${SANDBOX_USER.id}::${WORKSPACE_ROOT}:/bin/sh`,
+    "nobody:x:65534:65534::/:/usr/sbin/nologin\n",
+  ].join("\n"),
+  group: ["root:x:0:", `${SANDBOX_USER.name}:x:${SANDBOX_USER.id}:`, "nogroup:x:65534:\n"].join("\n"),
+} as const;
 
 /** Puts Node and the supervisor where sandboxes can read them, whatever folder they were installed in. */
 export async function installRuntime(folder: string, supervisor?: string): Promise<void> {
   installNode(join(folder, "node"));
-  const target = join(folder, "supervisor.mjs");
+  replace(join(folder, "supervisor.mjs"), await supervisorProgram(supervisor));
+  const addon = findTerminalAddon();
+  if (addon) replace(join(folder, TERMINAL_ADDON), readFileSync(addon));
+  for (const [name, text] of Object.entries(ACCOUNTS)) replace(join(folder, name), text);
+}
+
+/** Puts a file in place at once: a running sandbox keeps the one that it has. */
+function replace(target: string, content: string | Uint8Array): void {
   const temporary = `${target}.${process.pid}`;
-  writeFileSync(temporary, await supervisorProgram(supervisor), { mode: 0o644 });
+  writeFileSync(temporary, content, { mode: 0o644 });
   renameSync(temporary, target);
 }
 

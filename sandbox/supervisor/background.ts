@@ -54,9 +54,12 @@ export class BackgroundProcess {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Makes one reader the owner: the process waits for it rather than let output go that it has not read. */
+  /**
+   * Makes one reader the owner: the process waits for it rather than let output go that it has not read. A terminal
+   * does not wait.
+   */
   own(offset: number): void {
-    this.#owner = { offset };
+    if (!this.info.tty) this.#owner = { offset };
   }
 
   /** Where the owner has got to. */

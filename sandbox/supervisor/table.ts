@@ -7,6 +7,7 @@ import { startPipedSource } from "./piped.ts";
 import { Refusal } from "./refusal.ts";
 import type { ProcessSource } from "./source.ts";
 import { newTag, readSelector } from "./tag.ts";
+import { startTerminal } from "./terminal.ts";
 import { checkUser } from "./user.ts";
 
 const MOST_RUNNING = 256;
@@ -34,13 +35,14 @@ export class Processes {
 
   /** With `owned` it keeps enough for a reader that the process waits for. */
   async start(request: CheckedProcess, { owned }: { owned: boolean }): Promise<BackgroundProcess> {
-    const { tty, user, command = this.#launcher.shell } = request;
+    const { tty, user, command = [this.#launcher.shell] } = request;
     if (user !== undefined) checkUser(user);
     const tag = this.#freeTag(request.tag, tty !== undefined);
     const wanted = request.keep ?? (tty ? KEPT_OUTPUT.terminal : KEPT_OUTPUT.other);
     const keep = owned ? Math.max(wanted, KEPT_OUTPUT.other) : wanted;
     this.#makeRoom(keep);
-    const launch = this.#launcher.prepare({ ...request, command }, { strict: false });
+    const env = tty ? { TERM: "xterm-256color", ...request.env } : request.env;
+    const launch = this.#launcher.prepare({ ...request, command, env }, { strict: false });
     this.#starting.add(tag);
     try {
       const source = await this.#source(launch, request);
@@ -78,8 +80,8 @@ export class Processes {
     return process;
   }
 
-  #source(launch: Launch, request: CheckedProcess): Promise<ProcessSource> {
-    if (request.tty) throw new Refusal("not_supported", "there are no terminals here");
+  async #source(launch: Launch, request: CheckedProcess): Promise<ProcessSource> {
+    if (request.tty) return startTerminal(this.#launcher, launch, request.tty);
     return startPipedSource(this.#launcher, launch, request.stdin);
   }
 

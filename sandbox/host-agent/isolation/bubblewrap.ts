@@ -1,6 +1,8 @@
 import { existsSync, lstatSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import type { SandboxLimits } from "#protocol/host-agent";
 import { WORKSPACE_ROOT } from "#protocol/supervisor-values";
+import { ACCOUNTS, SANDBOX_USER } from "../runtime.ts";
 
 /** Where Node and the supervisor are, seen from inside. */
 export const RUNTIME_FOLDER = "/opt/longshore";
@@ -19,13 +21,14 @@ const SPARE_PROCESSES = 8;
 /** What goes through the arguments descriptor, so that no path of the host shows in a command line. */
 export function bubblewrapArguments(input: { workspace: string; runtime: string; disableUserns: boolean }): string[] {
   return [
-    ...["--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"],
+    ...["--unshare-all", "--unshare-user", ...userArguments(), "--hostname", "sandbox"],
     ...(input.disableUserns ? ["--disable-userns"] : []),
     ...["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"],
     ...["--ro-bind", "/usr", "/usr", ...systemFolders()],
     ...["--dir", "/etc", ...readOnlyIfPresent("/etc/ssl", "/etc/alternatives", "/etc/ld.so.cache")],
     // Without it programs compare every time zone there is, to find the machine's: 20 ms for Node.
     ...["--symlink", "/usr/share/zoneinfo/Etc/UTC", "/etc/localtime"],
+    ...Object.keys(ACCOUNTS).flatMap((name) => ["--ro-bind", join(input.runtime, name), `/etc/${name}`]),
     ...["--proc", "/proc", "--dev", "/dev"],
     ...["--size", String(TMP_BYTES), "--tmpfs", "/tmp"],
     ...["--size", String(SMALL_TMPFS_BYTES), "--tmpfs", "/run"],
@@ -61,6 +64,8 @@ function systemFolders(): string[] {
     return stats.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path];
   });
 }
+
+const userArguments = () => ["--uid", String(SANDBOX_USER.id), "--gid", String(SANDBOX_USER.id)];
 
 const readOnlyIfPresent = (...paths: string[]) => paths.flatMap((path) => ["--ro-bind-try", path, path]);
 
