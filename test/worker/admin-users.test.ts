@@ -143,6 +143,16 @@ test("a deactivated user cannot log in, and can once activated (R397)", async ()
   expect((await logIn()).status).toBe(200);
 });
 
+test("an account that waits for its activation is stopped, and let in, as any other (R397)", async () => {
+  const [admin, user] = [await administrator(), await person()];
+  const statusOf = async () => (await rowOf("users", user.userId))?.status;
+  const wait = () => env.DB.prepare("UPDATE users SET status = 'inactive' WHERE id = ?").bind(user.userId).run();
+  await wait();
+  expect([(await setActive(admin, user.userId, false)).status, await statusOf()]).toEqual([204, "disabled"]);
+  await wait();
+  expect([(await setActive(admin, user.userId, true)).status, await statusOf()]).toEqual([204, "active"]);
+});
+
 test("sessions of before a deactivation that was cut short do not come back with the activation (R397)", async () => {
   const [admin, user] = [await administrator(), await person()];
   await env.DB.prepare("UPDATE users SET status = 'disabled' WHERE id = ?").bind(user.userId).run();

@@ -11,13 +11,14 @@ import { apiKeys, users } from "#schema";
 
 /**
  * Lets somebody log in, or stops that. Deactivating ends the user's sessions and keys for good and destroys the
- * sandboxes of the teams they own (platform R112, R397, R398); activating lets them log in again.
+ * sandboxes of the teams they own (platform R112, R397, R398); activating lets them log in again. An account that waits
+ * for its activation can be stopped, and let in without its letter, too.
  */
 export async function setUserActive(ctx: Ctx, { id, active }: { id: string; active: boolean }): Promise<void> {
   demand(ctx.actor, "platform:admin");
   if (id === ctx.actor.id && !active) throw new Fault("invalid", "you cannot deactivate yourself");
   const user = await getUser(ctx.db, id);
-  if ((user.status === "active") === active) return;
+  if (user.status === (active ? "active" : "disabled")) return;
   if (active) await activate(ctx, user);
   else await deactivate(ctx, user);
 }
