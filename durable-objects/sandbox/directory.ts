@@ -1,5 +1,6 @@
 import { drizzle } from "drizzle-orm/d1";
 import { makerOf, SYSTEM } from "#domain/event/actors";
+import { tellReaders } from "#domain/event/announce";
 import type { NewTeamEvent } from "#domain/event/emit";
 import type { DirectoryEffect, SandboxState } from "#domain/sandbox/machine";
 import type { SandboxNews } from "#domain/sandbox/news";
@@ -65,7 +66,7 @@ export class SandboxDirectory {
       at,
     };
     try {
-      await teamPort(this.#env).team(spec.teamId).tell(event);
+      await tellReaders(teamPort(this.#env), event);
     } catch (error) {
       createLog(this.#env.LOG_LEVEL).warn("a change of status was not told", { sandboxId: spec.id, error });
     }

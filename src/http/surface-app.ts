@@ -138,7 +138,7 @@ function refuseInvalid(result: { target: string; success: boolean; error?: z.Zod
 async function serve(c: AppContext, op: Operation): Promise<Response> {
   const input = inputOf(c, op);
   await limit(c, op, input);
-  if (!op.creates) return toResponse(await run(op, c.var.ctx, input), c.var.answer);
+  if (!op.creates) return withoutUnread(c, toResponse(await run(op, c.var.ctx, input), c.var.answer));
   const creating = create(c, op, input);
   // A client that goes away must leave neither half a thing nor a key that waits for its answer.
   c.executionCtx.waitUntil(creating.catch(() => {}));
@@ -184,6 +184,13 @@ async function run(op: Operation, ctx: Ctx, { headers, ...input }: Input): Promi
   const outcome = { status: op.returns.status, headers };
   const output = await op.run(ctx, { ...input, outcome } as never);
   return { status: outcome.status, body: op.returns.schema.parse(output) };
+}
+
+/** Nobody reads the body of an answer to HEAD, so a stream would go on for ever. */
+function withoutUnread(c: AppContext, response: Response): Response {
+  if (c.req.raw.method !== "HEAD" || !response.body) return response;
+  c.executionCtx.waitUntil(response.body.cancel());
+  return new Response(null, response);
 }
 
 function toResponse({ status, body }: Answer, headers: Headers): Response {

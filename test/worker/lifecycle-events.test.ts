@@ -122,6 +122,18 @@ test("R369 a capsule that cannot be read is null", async () => {
   await Promise.all([stream.close(), later.close()]);
 });
 
+test("R362 R371 the administrators' stream tells of state changes too", async () => {
+  const admin = await person({ platformAdmin: true });
+  const all = await follow("/v1/admin/events/stream", { cookie: admin.cookie });
+  await all.events(1);
+  const id = await sandbox();
+  await object(id).start(owner.teamId);
+  const events = await upTo("capsule.create", all);
+  expect(moves(events)).toHaveLength(2);
+  for (const one of events) expect(shown(one)).toMatchObject({ resource: { id }, sandbox: { id } });
+  await Promise.all([stream.close(), all.close()]);
+});
+
 test("R372 R371 a sandbox whose host is gone says so", async () => {
   const id = await sandbox();
   await object(id).start(owner.teamId);

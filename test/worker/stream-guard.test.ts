@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { commitIdentity, principalsOfUser } from "#domain/principal/commit-identity";
 import { SESSION_IDLE_MS } from "#domain/principal/values";
 import { users } from "#schema";
-import { tenant } from "#test/worker/harness";
+import { call, tenant } from "#test/worker/harness";
 import { person } from "#test/worker/person";
 import { follow, type Stream } from "#test/worker/streams";
 import { happen, teams } from "#test/worker/team-events";
@@ -159,4 +159,11 @@ test("T7 a credential that moved to another team before its stream began does no
   const [credential] = await p.ctx.principals.principal(p.userId).list();
   const watch = p.ctx.principals.principal(p.userId).watch(credential!.id, "event:read", "team_00000000000000000000");
   expect(await watch).toMatchObject({ status: 401, webSocket: null });
+});
+
+test("a HEAD request leaves neither a reader nor a watch behind", async () => {
+  const t = await tenant();
+  const answer = await call("HEAD", TEAM, { headers: { "x-api-key": t.key } });
+  expect(answer).toMatchObject({ status: 200, text: "" });
+  await expect.poll(() => watchesOf(t.principal), { timeout: SOON_MS }).toBe(0);
 });

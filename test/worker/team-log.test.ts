@@ -1,9 +1,10 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { drizzle } from "drizzle-orm/d1";
 import { expect, test, vi } from "vitest";
 import { sweepEvents } from "#domain/event/announce";
 import { PLATFORM } from "#domain/event/ports";
-import { KEEP_EVENTS, KEEP_EVENTS_MS } from "#domain/event/retention";
+import { KEEP_EVENTS, KEEP_EVENTS_MS, purgeEvents } from "#domain/event/retention";
 import { eventually, newTeam } from "#test/worker/control";
 import { happen, namesOf, readFeed, teams } from "#test/worker/team-events";
 
@@ -128,4 +129,14 @@ test("a log drops its oldest events by number and by age, and then says that the
   await teams.team(team).nudge();
   const cut = await readFeed(team, `${log}-0`);
   await eventually(() => expect(namesOf(cut.events)).toEqual(["c", "d"]));
+});
+
+test("rows of the directory go once they are a week old", async () => {
+  const team = newTeam();
+  const now = Date.now();
+  await happen(team, "old", now - KEEP_EVENTS_MS - 1);
+  await happen(team, "new", now - KEEP_EVENTS_MS + 60_000);
+  await purgeEvents({ db: drizzle(env.DB), now: () => now });
+  const { results } = await env.DB.prepare("SELECT payload FROM team_events WHERE team_id = ?").bind(team).all();
+  expect(results.map(({ payload }) => JSON.parse(String(payload)).resource.id)).toEqual(["new"]);
 });
