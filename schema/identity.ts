@@ -18,7 +18,11 @@ export const users = sqliteTable(
     updatedAt: integer("updated_at").notNull(),
     deletedAt: integer("deleted_at"),
   },
-  (t) => [uniqueIndex("users_email").on(t.email), uniqueIndex("users_username").on(t.username)],
+  (t) => [
+    uniqueIndex("users_email").on(t.email),
+    uniqueIndex("users_username").on(t.username),
+    index("users_deleted").on(t.deletedAt),
+  ],
 );
 
 /** The tenant. The orchestrator calls it an organization. */

@@ -37,12 +37,13 @@ async function insertOwner(ctx: Ctx, email: string, teamName: string) {
   const [userId, teamId, at] = [ctx.newId("user"), ctx.newId("team"), ctx.now()];
   const scoped = { ...ctx, actor: { ...ctx.actor, teamId } };
   const times = { createdAt: at, updatedAt: at };
+  const [name = ""] = email.split("@");
   try {
     await commit(
       ctx.db,
       onlyIf(ctx.db, sql`NOT EXISTS (SELECT 1 FROM ${users} WHERE ${users.isPlatformAdmin})`, "conflict"),
       ...deleteInactive(ctx.db, email, at),
-      insertUser(ctx.db, { id: userId, email, status: "active", isPlatformAdmin: true, ...times }),
+      insertUser(ctx.db, { id: userId, email, name, status: "active", isPlatformAdmin: true, ...times }),
       insertTeam(ctx.db, { id: teamId, name: teamName, slug: newSlug(), ...times }),
       insertMembership(ctx.db, { teamId, userId, role: OWNER, isDefault: true, createdAt: at }),
       audit(scoped, "user.created", userId),
