@@ -145,6 +145,16 @@ test.for(["token", "user"] as const)("a provider whose %s endpoint stays silent 
   });
 });
 
+test("a failure of our own ends at the page too, and is told to the log alone (R85)", async () => {
+  const { browser, back } = await returning();
+  vi.spyOn(env.DB, "batch").mockRejectedValue(new Error("the disk is on fire"));
+  const answer = await browser.get(back);
+  expect(outcomeOf(answer)).toBe("internal_error");
+  expect(answer.text + [...answer.headers].join()).not.toContain("fire");
+  expect(lines.join()).toContain("the disk is on fire");
+  noSession(browser);
+});
+
 test("the provider gets its secret and the tokens over https alone, except on this machine", async () => {
   const plain = gitHub({ ...oauthSettings(), OAUTH_GITHUB_TOKEN_URL: "http://github.example/token" });
   const answer = { code: "a", state: "b", verifier: "c".repeat(43), redirectUri: "https://longshore.test" };

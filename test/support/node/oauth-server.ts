@@ -16,17 +16,17 @@ export class OAuthServer {
   readonly #people = new Map<string, OAuthPerson>();
   readonly #codes = new Map<string, Grant>();
   readonly #tokens = new Map<string, OAuthPerson>();
-  readonly #redirects: readonly string[];
+  readonly #redirects: string[];
   readonly #server = createServer((request, response) => {
     this.#handle(request, response).catch((error: unknown) => response.destroy(error as Error));
   });
 
   constructor(redirects: readonly string[]) {
-    this.#redirects = redirects;
+    this.#redirects = [...redirects];
   }
 
   /** Listens on 127.0.0.1. `redirects` are the addresses that the client has registered. */
-  static async start(redirects: readonly string[]): Promise<OAuthServer> {
+  static async start(redirects: readonly string[] = []): Promise<OAuthServer> {
     const server = new OAuthServer(redirects);
     await new Promise<void>((resolve, reject) => {
       server.#server.once("error", reject);
@@ -37,6 +37,15 @@ export class OAuthServer {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Registers another address of the client. */
+  allow(redirect: string): void {
+    this.#redirects.push(redirect);
+  }
+
+  add(person: OAuthPerson): void {
+    this.#people.set(person.login, person);
   }
 
   async close(): Promise<void> {
@@ -68,8 +77,7 @@ export class OAuthServer {
       case "GET /user/emails":
         return this.#read("emails", headers, ({ emails }) => emails);
       case "PUT /control/people": {
-        const person = JSON.parse(text) as OAuthPerson;
-        this.#people.set(person.login, person);
+        this.add(JSON.parse(text) as OAuthPerson);
         return { body: {} };
       }
       case "GET /control/tokens":
