@@ -1,13 +1,11 @@
 import { rmSync } from "node:fs";
 import { expect, test } from "vitest";
-import { buildWorker } from "#scripts/lib/build";
 import { freePort } from "#scripts/lib/free-port";
 import { startProduct } from "#scripts/lib/product";
 import { openFolder } from "#test/node/open-folder";
 import { Receiver } from "#test/node/receiver";
 
 test("a started product reaches no name that resolves to this machine, whatever it is called (R360, W2)", async () => {
-  await buildWorker();
   const receiver = await Receiver.start();
   const dataDir = openFolder("outbound");
   const product = await startProduct({ dataDir, host: "127.0.0.1", port: await freePort(), vars: {} });
