@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentMetrics, type MetricPoint, type MetricTier } from "#protocol/host-agent";
-import { isRoot, processesWith, TestAgent, type TestSandbox, ticksOf, until } from "#test/node/agent";
+import { ticksOf } from "#scripts/lib/processor-time";
+import { isRoot, processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
 
 const MIB = 1024 * 1024;
 

@@ -183,17 +183,6 @@ export function processesWith(word: string): number[] {
     .map(Number);
 }
 
-/** Processor time of a process, in hundredths of a second. */
-export function ticksOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const [user = 0, system = 0] = stat
-    .slice(stat.lastIndexOf(")") + 2)
-    .split(" ")
-    .slice(11, 13)
-    .map(Number);
-  return user + system;
-}
-
 let bundle: Promise<string> | undefined;
 
 /** The bundled agent, made once for all tests of a file. */
