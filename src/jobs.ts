@@ -22,8 +22,8 @@ const JOBS: Record<string, (ctx: Ctx) => Promise<unknown>> = {
 };
 
 /** Runs every job; one that fails is logged and keeps none of the others. */
-export async function runJobs(ctx: Ctx): Promise<void> {
-  for (const [job, work] of Object.entries(JOBS)) {
+export async function runJobs(ctx: Ctx, jobs = JOBS): Promise<void> {
+  for (const [job, work] of Object.entries(jobs)) {
     try {
       const mended = await work(ctx);
       if (typeof mended === "number" && mended > 0) ctx.log.warn("a job had work to do", { job, mended });
