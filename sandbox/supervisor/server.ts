@@ -21,11 +21,12 @@ import { resultStream } from "./output.ts";
 import { processRoutes } from "./process-routes.ts";
 import { asRefusal, Refusal } from "./refusal.ts";
 import { Processes } from "./table.ts";
-import { listDirectory, makeDirectory, moveEntry, removeEntry, statEntry } from "./tree.ts";
+import { listDirectory, makeDirectory, moveEntry, removeEntry, statEntry, walkTree } from "./tree.ts";
 import { Workspace } from "./workspace.ts";
 
 const WINDOW_BYTES = 1024 * 1024;
 const MAX_LIST = 1000;
+const MAX_TREE = 10_000;
 
 /** Serves the supervisor's protocol over one connection; when that closes, everything started is killed. */
 export function serve(socket: Duplex, root: string, onClose: () => void): void {
@@ -106,6 +107,11 @@ function fileRoutes(workspace: Workspace): Routes {
           limit: Math.min(countParam(query, "limit", 1, MAX_LIST), MAX_LIST),
         }),
       ),
+    "GET /v1/files/tree": async ({ stream, query }) => {
+      const depth = Math.max(1, countParam(query, "depth", 0, 1));
+      const limit = Math.min(countParam(query, "limit", 1, MAX_TREE), MAX_TREE);
+      json(stream, await walkTree(workspace, located(query), { depth, limit }));
+    },
     "GET /v1/files/content": ({ stream, query }) =>
       sendContent(workspace, stream, located(query), countParam(query, "maxBytes", 1, Number.MAX_SAFE_INTEGER)),
     "PUT /v1/files/content": async ({ stream, query }) => {
@@ -117,7 +123,8 @@ function fileRoutes(workspace: Workspace): Routes {
     "POST /v1/files/mkdir": async ({ stream }) => {
       const body = await readJson(stream);
       const location = workspace.locate(stringField(body, "path"));
-      json(stream, await makeDirectory(workspace, location, booleanField(body, "parents")));
+      const exclusive = body.exclusive !== undefined && booleanField(body, "exclusive");
+      json(stream, await makeDirectory(workspace, location, { parents: booleanField(body, "parents"), exclusive }));
     },
     "POST /v1/files/move": async ({ stream }) => {
       const body = await readJson(stream);

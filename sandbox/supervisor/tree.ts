@@ -1,5 +1,5 @@
 import { lstat, mkdir, readdir, rename, rm, rmdir, stat, unlink } from "node:fs/promises";
-import type { FILE_SORTS, FileList, FileStat } from "#protocol/supervisor";
+import type { FILE_SORTS, FileList, FileStat, FileTree } from "#protocol/supervisor";
 import { lstatOrNothing } from "./content.ts";
 import { describe, describeAt } from "./entry.ts";
 import { Refusal, refusing } from "./refusal.ts";
@@ -39,6 +39,42 @@ export function listDirectory(workspace: Workspace, location: Location, options:
   );
 }
 
+/** What is below a directory, down to a depth, in order of path; at most `limit` entries. */
+export async function walkTree(
+  workspace: Workspace,
+  location: Location,
+  { depth, limit }: { depth: number; limit: number },
+): Promise<FileTree> {
+  const found: FileStat[] = [];
+  const walk = async (parts: readonly string[], shown: string, below: number): Promise<void> => {
+    const children = await childrenOf(workspace, parts, shown, limit + 1 - found.length);
+    for (const child of children) {
+      if (found.length > limit) return;
+      found.push(child);
+      if (below > 1 && child.kind === "directory") {
+        // One that went away, or that may not be read, shows without what is in it.
+        await walk([...parts, child.name], child.path, below - 1).catch(() => {});
+      }
+    }
+  };
+  try {
+    await refusing("directory_not_found", () => walk(location.parts, location.shown, depth));
+  } catch (error) {
+    throw (await isFile(workspace, location)) ? new Refusal("not_a_directory", "this is not a directory") : error;
+  }
+  return { entries: found.slice(0, limit), truncated: found.length > limit };
+}
+
+const childrenOf = (workspace: Workspace, parts: readonly string[], shown: string, most: number) =>
+  workspace.enter(parts, false, async ({ base }) =>
+    describeEach(base, shown, (await readdir(base)).sort(byText).slice(0, most)),
+  );
+
+const isFile = (workspace: Workspace, location: Location): Promise<boolean> =>
+  location.parts.length === 0
+    ? Promise.resolve(false)
+    : workspace.at(location, false, async ({ path }) => !(await stat(path)).isDirectory()).catch(() => false);
+
 async function describeEach(base: string, shown: string, names: readonly string[]): Promise<FileStat[]> {
   const found: FileStat[] = [];
   for (let at = 0; at < names.length; at += PARALLEL_STATS) {
@@ -64,13 +100,26 @@ function comparator({ sortBy, order }: ListOptions): (a: FileStat, b: FileStat) 
   return (a, b) => sign * key(a, b) || byText(a.name, b.name);
 }
 
-/** Makes a directory; one that exists is fine, anything else in its place is `entry_conflict`. */
-export function makeDirectory(workspace: Workspace, location: Location, parents: boolean): Promise<FileStat> {
-  if (location.parts.length === 0) return statEntry(workspace, location);
+export type MakeOptions = { parents: boolean; exclusive: boolean };
+
+/** Makes a directory; one that exists is fine unless `exclusive`, anything else in its place is `entry_conflict`. */
+export async function makeDirectory(
+  workspace: Workspace,
+  location: Location,
+  { parents, exclusive }: MakeOptions,
+): Promise<FileStat> {
+  const refuseExisting = () => {
+    if (exclusive) throw new Refusal("entry_exists", "the directory exists");
+  };
+  if (location.parts.length === 0) {
+    refuseExisting();
+    return statEntry(workspace, location);
+  }
   return refusing("directory_not_found", () =>
     workspace.at(location, parents, async ({ path }) => {
       const existing = await lstatOrNothing(path);
       if (existing && !existing.isDirectory()) throw new Refusal("entry_conflict", "something else has this name");
+      if (existing) refuseExisting();
       if (!existing) await mkdir(path);
       return describeAt(path, location.shown);
     }),

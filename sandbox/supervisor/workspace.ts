@@ -28,8 +28,9 @@ export class Workspace {
     this.root = root;
   }
 
-  /** Reads a path from a request. `..` is applied; one that leaves the root is `invalid_path`. */
-  locate(path: string): Location {
+  /** Reads a path from a request. `..` and a leading `~` are applied; one that leaves the root is `invalid_path`. */
+  locate(text: string): Location {
+    const path = text === "~" || text.startsWith("~/") ? `${WORKSPACE_ROOT}${text.slice(1)}` : text;
     if (path.includes("\0")) throw new Refusal("invalid_path", "a path holds a NUL byte");
     if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw new Refusal("invalid_path", "a path is too long");
     const shown = posix.normalize(posix.isAbsolute(path) ? path : `${WORKSPACE_ROOT}/${path}`).replace(/\/+$/, "");

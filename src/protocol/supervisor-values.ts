@@ -15,6 +15,7 @@ export const SUPERVISOR_ERRORS = {
   entry_conflict: 409,
   directory_not_empty: 409,
   not_a_regular_file: 409,
+  not_a_directory: 400,
   precondition_failed: 412,
   command_not_found: 400,
   not_supported: 501,

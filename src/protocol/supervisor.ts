@@ -31,7 +31,9 @@ import {
  *   GET    /files/content?path[&maxBytes]            200 bytes; header `x-file-stat` holds the FileStat, URI-encoded JSON
  *   PUT    /files/content?path&overwrite[&ifMatch][&mtimeMs]  body: bytes; 200 FileStat. Parents are made, the file
  *                                                    is replaced atomically
- *   POST   /files/mkdir         { path, parents }    200 FileStat
+ *   GET    /files/tree?path&depth&limit              200 FileTree: what is below, down to a depth of 1 (0 is the same) or
+ *                                                    more, in order of path; symlinks are told, not followed
+ *   POST   /files/mkdir         { path, parents[, exclusive] }  200 FileStat; with exclusive one that is there is refused
  *   POST   /files/move          { source, target, overwrite }  200 FileStat
  *   DELETE /files?path&recursive                     200 { kind }
  *   GET    /files/glob?pattern&path&limit            200 { paths, truncated }: files, newest first
@@ -40,8 +42,8 @@ import {
  * `after` says where a stream begins, in bytes of the process's whole output: an offset, `now`, or `-N` for the last N
  * bytes that are kept; all that is kept when it is absent.
  *
- * Closing an exec request kills its process tree. Paths are absolute below the workspace root, or relative to it; a
- * path that leaves it, also through a symlink, is refused. Failures are `{ code, message }` with a code of the list.
+ * Closing an exec request kills its process tree. Paths are absolute below the workspace root, or relative to it, which
+ * is also `~`; a path that leaves it, also through a symlink, is refused. Failures are `{ code, message }` with a code of the list.
  */
 export * from "#protocol/supervisor-values";
 
@@ -146,6 +148,11 @@ export const FileStat = z.object({
   mtimeMs: z.number(),
   birthtimeMs: z.number(),
   mode: z.int(),
+  /** As `ls -l` shows it. */
+  permissions: z.string(),
+  /** Names as the sandbox knows them, else numbers. */
+  owner: z.string(),
+  group: z.string(),
   etag: z.string(),
   symlinkTarget: z.string().nullable(),
 });
@@ -153,6 +160,10 @@ export type FileStat = z.infer<typeof FileStat>;
 
 export const FileList = z.object({ entries: z.array(FileStat), total: z.int() });
 export type FileList = z.infer<typeof FileList>;
+
+/** `truncated` when there was more than the limit. */
+export const FileTree = z.object({ entries: z.array(FileStat), truncated: z.boolean() });
+export type FileTree = z.infer<typeof FileTree>;
 
 export const RemovedEntry = z.object({ kind: z.enum(["file", "directory"]) });
 export const GlobResult = z.object({ paths: z.array(z.string()), truncated: z.boolean() });

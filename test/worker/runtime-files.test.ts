@@ -8,6 +8,7 @@ import { countOf, request, type Tenant, tenant } from "#test/worker/harness";
 const MTIME = Date.UTC(2026, 0, 2, 3, 4, 5);
 const statOf = (path: string, size: number): FileStat => ({
   ...{ path, name: path.split("/").at(-1) ?? "", kind: "file", size, mtimeMs: MTIME + 0.5, birthtimeMs: MTIME },
+  ...{ permissions: "-rw-r--r--", owner: "sandbox", group: "sandbox" },
   ...{ mode: 420, etag: 'W/"1"', symlinkTarget: null },
 });
 const directory = (path: string): FileStat => ({ ...statOf(path, 4096), kind: "directory" });

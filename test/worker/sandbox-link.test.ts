@@ -12,6 +12,7 @@ const RESULT = {
 };
 const STAT: FileStat = {
   ...{ path: "/workspace/é.txt", name: "é.txt", kind: "file", size: 3, mtimeMs: 1, birthtimeMs: 1, mode: 420 },
+  ...{ permissions: "-rw-r--r--", owner: "sandbox", group: "sandbox" },
   ...{ etag: 'W/"1"', symlinkTarget: null },
 };
 

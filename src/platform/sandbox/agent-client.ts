@@ -36,6 +36,7 @@ const SUPERVISOR_FAULTS: Record<SupervisorErrorCode, FaultCode> = {
   entry_conflict: "entry_conflict",
   directory_not_empty: "directory_not_empty",
   not_a_regular_file: "not_a_regular_file",
+  not_a_directory: "invalid",
   precondition_failed: "precondition_failed",
   command_not_found: "command_not_found",
   not_supported: "not_supported",

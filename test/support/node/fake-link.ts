@@ -29,11 +29,12 @@ export function memoryLink(
   exec: (request: ExecRequest) => Partial<ExecResult> = () => ({}),
 ) {
   const commands: ExecRequest[] = [];
+  const OWNER = { permissions: "-rw-r--r--", owner: "sandbox", group: "sandbox" };
   const stat = (path: string): FileStat => {
     const bytes = files.get(path);
     if (!bytes) throw new Fault("file_not_found", `${path} does not exist`);
     const etag = `W/"${bytes.byteLength}"`;
-    const times = { mtimeMs: 0, birthtimeMs: 0, mode: 0o644 };
+    const times = { mtimeMs: 0, birthtimeMs: 0, mode: 0o644, ...OWNER };
     return { path, name: path, kind: "file", size: bytes.byteLength, ...times, etag, symlinkTarget: null };
   };
   const link = fakeLink({
