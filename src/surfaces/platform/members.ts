@@ -33,6 +33,7 @@ export const memberOperations = [
     summary: "Add somebody to the active team",
     description: "For its owner and administrators. The account with this e-mail becomes a member at once.",
     permission: "team:write",
+    audits: "member.added",
     limit: USER_LOOKUP,
     limitSubject: ({ actor }) => `user ${actor.id}`,
     audits: "member.added",

@@ -62,7 +62,11 @@ export class World {
   /** The ids of some kinds of things. */
   async ids(kinds: readonly Kind[]): Promise<Partial<Record<Kind, string>>> {
     const entries: [Kind, string][] = [];
-    for (const kind of kinds) entries.push([kind, await this.id(kind)]);
+    for (const kind of kinds) {
+      const id = await this.id(kind);
+      if (!id) throw new Error(`the seed made no ${kind}`);
+      entries.push([kind, id]);
+    }
     return Object.fromEntries(entries);
   }
 
@@ -83,7 +87,7 @@ export class World {
       case "channel": {
         const config = { url: "https://hooks.example.com/x" };
         const body = { name: newId("channel", Date.now()).slice(-8), provider: "webhook", config, events: ["host.up"] };
-        return (await api("/v1/channels", body)).id ?? newId("channel", Date.now());
+        return (await api("/v1/channels", body)).id;
       }
       case "workspace":
         return (await api("/api/v1/workspaces", { name: "seed", runtime: "base" })).id;

@@ -13,7 +13,7 @@ import {
   World,
 } from "#test/worker/seed";
 import { surfaces } from "../../../src/surface-list.ts";
-import { type Verdict, verdictOf } from "./profiles.ts";
+import { type Profile, type Verdict, verdictOf } from "./profiles.ts";
 import { type Row, rows } from "./rows.ts";
 import { checkShape } from "./shape.ts";
 
@@ -74,6 +74,8 @@ test.for(cells)(
   },
 );
 
+/** Who has the things that an operation is about. */
+const OWNERS: Partial<Record<Profile, Principal>> = { host: "host token", admin: "platform admin" };
 const identified = cells.filter(([, { row }]) => swapsOf(row).length > 0 && row.profile !== "setup");
 
 test.for(identified)("%s tells a foreign thing and a missing one alike (T1, R17, R18)", async ([, cell]) => {
@@ -81,9 +83,11 @@ test.for(identified)("%s tells a foreign thing and a missing one alike (T1, R17,
   for (const [n, [, kind]] of swapsOf(row).entries()) {
     const world = await World.create();
     const own = await world.ids(kindsOf(row));
-    const headers = await world.headers(row.profile === "host" ? "host token" : "owner");
+    const headers = await world.headers(OWNERS[row.profile] ?? "owner");
     const wrong = kind === "team" ? world.owner.userId : world.owner.teamId;
-    const [foreignId, missing] = [await theirs.id(kind), missingId(kind)];
+    // An administrator changes what is foreign too.
+    const foreignId = await (row.profile === "admin" ? await World.create() : theirs).id(kind);
+    const missing = missingId(kind);
     const there = await send(cell, headers, { ...own, [kind]: foreignId });
     const nowhere = await send(cell, headers, { ...own, [kind]: missing });
     const other = await send(cell, headers, { ...own, [kind]: wrong });

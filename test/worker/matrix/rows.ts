@@ -140,7 +140,6 @@ const platform: Record<string, Row> = {
   removeTeamMember: team("manage", { ids: { id: "team", uid: "user" } }),
   searchUsers: { profile: "account", query: "email=nobody@example.test" },
   listAuditLogs: { profile: "read" },
-  adminListAuditLogs: { profile: "admin" },
   createHost: host("about-team-managed", {
     ids: {},
     bodyIds: { team_id: "team" },
@@ -159,7 +158,45 @@ const platform: Record<string, Row> = {
   refreshHostToken: { profile: "public", body: { refresh_token: "nonsense" }, pass: [401] },
   hostHeartbeat: { profile: "host", ids: HOST, foreign: 403 },
   streamEvents: { profile: "read+key" },
+};
+
+const CHANNEL = { id: "channel" } as const;
+const WEBHOOK = { url: "https://hooks.example.com/x" };
+
+const channels: Record<string, Row> = {
+  createChannel: {
+    profile: "write",
+    body: { name: "made", provider: "webhook", config: WEBHOOK, events: ["host.up"] },
+  },
+  listChannels: { profile: "read" },
+  // There is no network in these tests.
+  testChannel: { profile: "write", body: { provider: "webhook", config: WEBHOOK }, pass: [400] },
+  getChannel: { profile: "read", ids: CHANNEL },
+  updateChannel: { profile: "write", ids: CHANNEL, body: { name: "renamed", events: ["host.down"] } },
+  deleteChannel: { profile: "write", ids: CHANNEL, foreign: 204 },
+  rotateChannelConfig: { profile: "write", ids: CHANNEL, body: { config: WEBHOOK } },
+  listChannelDeliveries: { profile: "read", ids: CHANNEL },
+  // Nothing was delivered yet.
+  redeliverNotification: { profile: "write", ids: CHANNEL, params: { deliveryId: "dlv_x" }, pass: [404] },
+};
+
+/** To administrators of the platform no thing is foreign. */
+const admin = (more: Partial<Row> = {}): Row => ({
+  profile: "admin",
+  foreign: 204,
+  missing: 404,
+  ...more,
+});
+
+const administration: Record<string, Row> = {
+  adminListAuditLogs: { profile: "admin" },
   adminStreamEvents: { profile: "admin" },
+  adminListTeams: { profile: "admin" },
+  adminListUsers: { profile: "admin" },
+  adminSetTeamBYOC: admin({ ids: TEAM, body: { byoc: true } }),
+  adminDeleteTeam: admin({ ids: TEAM }),
+  setUserAdmin: admin({ ids: { id: "user" }, body: { admin: true } }),
+  adminSetUserActive: admin({ ids: { id: "user" }, body: { active: false } }),
 };
 
 const setup: Record<string, Row> = {
@@ -173,6 +210,6 @@ const named = (surface: string, rows: Record<string, Row>) =>
 
 export const rows: ReadonlyMap<string, Row> = new Map([
   ...named("runtime", runtime),
-  ...named("platform", platform),
+  ...named("platform", { ...platform, ...channels, ...administration }),
   ...named("setup", setup),
 ]);
