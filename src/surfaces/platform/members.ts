@@ -36,7 +36,6 @@ export const memberOperations = [
     audits: "member.added",
     limit: USER_LOOKUP,
     limitSubject: ({ actor }) => `user ${actor.id}`,
-    audits: "member.added",
     params: TeamParams,
     body: z.object({ email: Email }).meta({ id: "AddTeamMemberRequest" }),
     creates: true,
