@@ -1,6 +1,7 @@
-import { eq } from "drizzle-orm";
+import { and, eq, exists, isNull, sql } from "drizzle-orm";
 import { audit } from "#domain/audit/audit";
-import { type Ctx, commit, demand } from "#domain/context";
+import { onlyIf, refuseUnmet } from "#domain/conditional";
+import { type Ctx, commit, type Db, demand, inTeam } from "#domain/context";
 import { type Host, insertHost } from "#domain/host/repo";
 import { newHostToken, REGISTRATION_TTL_MS } from "#domain/host/values";
 import { manages } from "#domain/host/visible-host";
@@ -27,7 +28,7 @@ export async function createHost(ctx: Ctx, input: Input): Promise<InvitedHost> {
   const { type, teamId = null } = input;
   if ((type === "byoc") !== (teamId !== null)) throw new Fault("invalid", "a byoc host, and no other, has a team");
   if (!manages(ctx.actor, teamId)) throw new Fault("forbidden", "you may not add such a host");
-  if (teamId !== null) await demandByoc(ctx, teamId);
+  if (teamId !== null) await demandTeam(ctx.db, teamId);
   const now = ctx.now();
   const host: Host = {
     id: ctx.newId("host"),
@@ -47,7 +48,12 @@ export async function createHost(ctx: Ctx, input: Input): Promise<InvitedHost> {
     updatedAt: now,
     lastHeartbeatAt: null,
   };
-  await commit(ctx.db, insertHost(ctx.db, host), audit(inTeamOf(ctx, host), "host.created", host.id, { type }));
+  await commit(
+    ctx.db,
+    onlyIf(ctx.db, teamId === null ? sql`TRUE` : bringsOwn(ctx.db, teamId), "forbidden"),
+    insertHost(ctx.db, host),
+    audit(inTeamOf(ctx, host), "host.created", host.id, { type }),
+  ).catch(refuseUnmet({ forbidden: "this team may not bring its own hosts" }));
   // A crash here leaves a pending host without a token, for which another token can be asked.
   return { host, registrationToken: await invite(ctx, host.id) };
 }
@@ -61,13 +67,19 @@ export async function invite(ctx: Ctx, hostId: string): Promise<string> {
 }
 
 /** The same context, writing its audit rows where the host's people read them. */
-export const inTeamOf = (ctx: Ctx, { teamId }: Pick<Host, "teamId">): Ctx => ({
-  ...ctx,
-  actor: { ...ctx.actor, teamId: teamId ?? ctx.actor.teamId },
-});
+export const inTeamOf = (ctx: Ctx, { teamId }: Pick<Host, "teamId">): Ctx => inTeam(ctx, teamId ?? ctx.actor.teamId);
 
-async function demandByoc(ctx: Ctx, teamId: string): Promise<void> {
-  const [team] = await ctx.db.select().from(teams).where(eq(teams.id, teamId));
-  if (!team || team.deletedAt !== null) throw new Fault("team_not_found", "no such team");
-  if (!team.isByoc) throw new Fault("forbidden", "this team may not bring its own hosts");
+async function demandTeam(db: Db, teamId: string): Promise<void> {
+  const [team] = await db.select({ id: teams.id }).from(teams).where(isLive(teamId));
+  if (!team) throw new Fault("team_not_found", "no such team");
 }
+
+const isLive = (teamId: string) => and(eq(teams.id, teamId), isNull(teams.deletedAt));
+
+const bringsOwn = (db: Db, teamId: string) =>
+  exists(
+    db
+      .select({ id: teams.id })
+      .from(teams)
+      .where(and(isLive(teamId), eq(teams.isByoc, true))),
+  );
