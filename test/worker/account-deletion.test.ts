@@ -49,6 +49,13 @@ test("a deleted account logs in no more, and its sessions, keys and team of one 
   await eventually(async () => expect((await rowOf("sandboxes", sandbox))?.status).toBe("stopped"));
 });
 
+test("the last one who administers the platform cannot go, not even of two at the same moment (R394)", async () => {
+  const admins = [await person({ platformAdmin: true }), await person({ platformAdmin: true })] as const;
+  const answers = await Promise.all(admins.map((p) => remove(p)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([204, 400]);
+  expect(await countOf("users", "is_platform_admin = 1 AND status = 'active'")).toBe(1);
+});
+
 test("deletion is 409 while the user owns a team with somebody else in it (R66)", async () => {
   const p = await person();
   const member = await person({ teamId: p.teamId, role: "member" });

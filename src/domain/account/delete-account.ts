@@ -1,18 +1,25 @@
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, exists, isNull, or, sql } from "drizzle-orm";
 import { auditAccount } from "#domain/account/audit-account";
 import { ownAccount, updateUser } from "#domain/account/repo";
 import { normalEmail } from "#domain/account/values";
 import { onlyIf, refuseUnmet } from "#domain/conditional";
-import { type Ctx, demand } from "#domain/context";
+import { type Ctx, type Db, demand } from "#domain/context";
 import { commitIdentity, principalsOfTeams, principalsOfUser } from "#domain/principal/commit-identity";
 import { selectTeamsOf } from "#domain/team/repo";
 import { afterDeletion, softDeleteTeams } from "#domain/team/soft-delete-teams";
+import { hasPlatformAdmin } from "#domain/user/repo";
 import { Fault } from "#kernel/fault";
 import { apiKeys, memberships, oneTimeTokens, teams, users } from "#schema";
 
+const REFUSALS = {
+  owns_team_with_members: "you own a team with other members; remove them or delete it first",
+  last_platform_admin: "you are the last one who administers the platform; make somebody else an administrator first",
+};
+
 /**
  * Deletes the user's own account: it logs in no more, its keys and its teams of one end, and after some days it is
- * removed for good. Throws `owns_team_with_members` (platform R65 to R69).
+ * removed for good. Throws `owns_team_with_members`, and `last_platform_admin` when nobody else administers the platform
+ * (platform R65 to R69, R394).
  */
 export async function deleteAccount(ctx: Ctx, confirmation: string): Promise<void> {
   demand(ctx.actor, "account:write");
@@ -28,6 +35,7 @@ export async function deleteAccount(ctx: Ctx, confirmation: string): Promise<voi
     ctx,
     [...new Set([...own, ...theirs])],
     onlyIf(db, ownsNoSharedTeam(user.id), "owns_team_with_members"),
+    onlyIf(db, or(isNoAdmin(db, user.id), hasPlatformAdmin(db, { isNot: user.id })), "last_platform_admin"),
     updateUser(db, user.id, { status: "deleted", deletedAt: at, updatedAt: at }, eq(users.status, "active")),
     db
       .update(apiKeys)
@@ -36,10 +44,18 @@ export async function deleteAccount(ctx: Ctx, confirmation: string): Promise<voi
     db.delete(oneTimeTokens).where(eq(oneTimeTokens.userId, user.id)),
     auditAccount(ctx, "user.deleted", user),
     ...softDeleteTeams(ctx, owned),
-  ).catch(refuseUnmet({ owns_team_with_members: "you own a team with other members; remove them or delete it first" }));
+  ).catch(refuseUnmet(REFUSALS));
   for (const name of own) await ctx.principals.principal(name).revokeAll();
   afterDeletion(ctx, owned);
 }
+
+const isNoAdmin = (db: Db, userId: string) =>
+  exists(
+    db
+      .select({ id: users.id })
+      .from(users)
+      .where(and(eq(users.id, userId), eq(users.isPlatformAdmin, false))),
+  );
 
 /** Holds while nobody else is in a team that the user owns. Those who deleted their account count as gone. */
 const ownsNoSharedTeam = (userId: string) => sql`NOT EXISTS (

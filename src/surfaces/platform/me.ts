@@ -78,12 +78,14 @@ export const meOperations = [
     path: "/v1/me",
     tag: "account",
     summary: "Delete the user's own account",
-    description: "It is removed for good after 15 days. Refused while the user owns a team with other members.",
+    description:
+      "It is removed for good after 15 days. Refused while the user owns a team with other members, and to the last one " +
+      "who administers the platform.",
     permission: "account:write",
     audits: "user.deleted",
     body: z.object({ confirmation: z.string().max(600).describe("The account's e-mail") }),
     returns: { status: 204, schema: Empty },
-    faults: ["owns_team_with_members"],
+    faults: ["owns_team_with_members", "last_platform_admin"],
     run: async (ctx, { body, raw, outcome }) => {
       await deleteAccount(ctx, body.confirmation);
       clearSessionCookies(outcome.headers, raw.url);
