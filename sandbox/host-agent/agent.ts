@@ -9,7 +9,7 @@ import type { Backend } from "./isolation/backend.ts";
 import { USERS_PER_AGENT } from "./isolation/bubblewrap-backend.ts";
 import { chooseBackend, NoIsolation } from "./isolation/choose.ts";
 import { findEscapes } from "./isolation/self-test.ts";
-import { lockName, lockState, machineFacts, removeAbandonedState } from "./machine.ts";
+import { lockName, lockState, machineFacts, removeAbandonedState, unmountAbandoned } from "./machine.ts";
 import { installRuntime } from "./runtime.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { createAgentServer } from "./server.ts";
@@ -33,6 +33,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
   if (moved)
     log.warn("sandboxes' users may not pass the folders above the state folder, using another", { state: state.root });
   const lock = await lockState(state);
+  await unmountAbandoned();
   await removeAbandonedState();
   const backend = await chooseBackend(state, config);
   if (backend.kind === "none") log.warn("NO ISOLATION: commands run as this user, with its files and its network");

@@ -1,8 +1,9 @@
 import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { arch, availableParallelism, totalmem } from "node:os";
-import { unmountBelow } from "./isolation/mounts.ts";
+import { dirname } from "node:path";
+import { foldersOfImages, unmountBelow } from "./isolation/mounts.ts";
 import { StateFolder } from "./state.ts";
 
 const ARCHITECTURES: Record<string, string> = { x64: "x86_64", arm64: "aarch64" };
@@ -50,6 +51,25 @@ export function lockState(state: StateFolder): Promise<Server | undefined> {
     const server = createServer((socket) => socket.destroy());
     server.once("error", () => reject(new Error(`another host agent uses ${state.root}`)));
     server.listen(lockName(state), () => resolve(server.unref()));
+  });
+}
+
+/** Unmounts the disks of agents that ended without doing it themselves and have no successor. */
+export async function unmountAbandoned(): Promise<void> {
+  for (const folder of foldersOfImages()) {
+    const state = new StateFolder(dirname(folder));
+    if (folder === state.images && !(await isLocked(state))) unmountBelow(state.workspaces);
+  }
+}
+
+function isLocked(state: StateFolder): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(lockName(state));
+    const end = (isHeld: boolean) => {
+      socket.destroy();
+      resolve(isHeld);
+    };
+    socket.once("connect", () => end(true)).once("error", () => end(false));
   });
 }
 

@@ -143,6 +143,24 @@ test.runIf(isRoot)("H1: an agent that is killed leaves mounts to its successor o
   await next.stop();
 });
 
+test.runIf(isRoot)(
+  "H1: mounts of a killed agent that has no successor are undone by the next agent of the machine",
+  async () => {
+    const lost = await TestAgent.start();
+    await lost.sandbox("sb_1", { diskMb: 16 });
+    const alive = await TestAgent.start();
+    await (await alive.sandbox("sb_1", { diskMb: 16 })).write("kept", "here");
+    lost.process.kill("SIGKILL");
+    await lost.exited;
+    expect(mountsOf(lost.folder)).toHaveLength(1);
+    const next = await TestAgent.start();
+    expect(mountsOf(lost.folder)).toEqual([]);
+    expect(mountsOf(alive.folder)).toHaveLength(1);
+    await until("its device is free", () => devicesOf(lost.folder).length === 0);
+    for (const agent of [alive, next, lost]) await agent.stop();
+  },
+);
+
 test.runIf(isRoot)("switched off, new files are in plain folders, while disks that exist are still used", async () => {
   const control = await FakeControlPlane.start();
   const first = await TestAgent.start({ control });

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { syscallProgram } from "#sandbox/host-agent/isolation/elf";
 import { processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
@@ -60,6 +60,7 @@ test.for([
   ["as an ordinary user", { ordinaryUser: true }],
 ] as const)("H3: nothing gets out of a sandbox or into another one, by an agent that runs %s", async ([, options]) => {
   const agent = await TestAgent.start(options);
+  onTestFinished(() => agent.stop());
   const [one, other] = [await agent.sandbox("sb_one"), await agent.sandbox("sb_other")];
   const word = `theirs-${Math.random().toString(36).slice(2)}`;
   await furnish(other, word);
@@ -96,5 +97,4 @@ test.for([
   ]);
   host.close();
   abstract.close();
-  await agent.stop();
 });

@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { SECOND } from "#kernel/time";
@@ -51,15 +51,13 @@ function mountsBelow(folder: string): string[] {
 const unescapePath = (text: string) =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** Whether a block device still reads this file. */
-function isAttached(image: string): boolean {
-  return loopDevices().some((name) => readOrEmpty(join(DEVICES, name, "loop/backing_file")).trim() === image);
-}
+/** Folders of the files that are mounted now, whoever did it; also of files that were deleted meanwhile. */
+export const foldersOfImages = (): string[] => [...new Set(attachedFiles().map((file) => dirname(file)))];
 
-function loopDevices(): string[] {
-  try {
-    return readdirSync(DEVICES).filter((name) => name.startsWith("loop"));
-  } catch {
-    return [];
-  }
+/** Whether a block device still reads this file. */
+const isAttached = (image: string): boolean => attachedFiles().includes(image);
+
+function attachedFiles(): string[] {
+  const devices = existsSync(DEVICES) ? readdirSync(DEVICES).filter((name) => name.startsWith("loop")) : [];
+  return devices.flatMap((name) => readOrEmpty(join(DEVICES, name, "loop/backing_file")).trim() || []);
 }
