@@ -110,7 +110,11 @@ export class Deliveries {
 
   #wake(channelId: string): void {
     this.#lanes.set(channelId, "woken");
-    this.#shell.wake(channelId).catch(() => {
+    this.#shell.wake(channelId).catch((error) => {
+      createLog(this.#shell.env.LOG_LEVEL).warn("notifications wait because their lane did not start", {
+        channelId,
+        error,
+      });
       if (this.#lanes.get(channelId) === "woken") this.#lanes.delete(channelId);
       this.#table.pause(channelId, Date.now() + RETRY_MS);
       this.#shell.arm();
