@@ -1,8 +1,9 @@
-import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, statfsSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { arch, availableParallelism, totalmem } from "node:os";
 import { dirname } from "node:path";
+import { getCACertificates } from "node:tls";
 import { foldersOfImages, unmountBelow } from "./isolation/mounts.ts";
 import { StateFolder } from "./state.ts";
 
@@ -23,19 +24,23 @@ export function machineFacts(folder: string) {
 /** Closes descriptors that were inherited from whoever started the agent: every sandbox would inherit them too. */
 export function closeInheritedDescriptors(): void {
   if (process.platform !== "linux") return;
+  awaitCertificates();
   for (const name of readdirSync("/proc/self/fd")) {
     const descriptor = Number(name);
     if (descriptor > 2 && isInheritable(descriptor)) closeSync(descriptor);
   }
 }
 
+/** Node reads its extra certificates in a thread of its own, from a file that a sandbox would inherit. */
+function awaitCertificates(): void {
+  // Asking for them waits until they are there.
+  if (process.env.NODE_EXTRA_CA_CERTS) getCACertificates("extra");
+}
+
 function isInheritable(descriptor: number): boolean {
   try {
     const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, "utf8"))?.[1];
-    if (flags === undefined || (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) !== 0) return false;
-    // Node itself may be reading its extra certificates right now, in a thread of its own, and closes them after.
-    const certificates = process.env.NODE_EXTRA_CA_CERTS ?? "";
-    return !existsSync(certificates) || readlinkSync(`/proc/self/fd/${descriptor}`) !== realpathSync(certificates);
+    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
   } catch {
     return false;
   }
