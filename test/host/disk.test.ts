@@ -2,7 +2,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentMetrics } from "#protocol/host-agent";
-import { isRoot, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { canLimitDisks, isRoot, TestAgent, type TestSandbox, until } from "#test/node/agent";
 import { FakeControlPlane } from "#test/node/control-plane";
 import { openFolder } from "#test/node/open-folder";
 
@@ -31,7 +31,7 @@ async function limitOf(sandbox: TestSandbox, command: string) {
 
 const note = (sandbox: TestSandbox) => sandbox.started.unenforced.filter((text) => text.startsWith("disk space"));
 
-describe.runIf(isRoot)("disks of an agent that runs as root", () => {
+describe.runIf(canLimitDisks)("disks of an agent that runs as root", () => {
   let agent: TestAgent;
 
   beforeAll(async () => {
@@ -125,25 +125,28 @@ describe.runIf(isRoot)("disks of an agent that runs as root", () => {
   });
 });
 
-test.runIf(isRoot)("H1: an agent that is killed leaves mounts to its successor only, and no file is lost", async () => {
-  const control = await FakeControlPlane.start();
-  const first = await TestAgent.start({ control });
-  const folder = first.folder;
-  const sandbox = await first.sandbox("sb_1", { diskMb: 32 });
-  await sandbox.exec("echo kept >kept; sync");
-  void sandbox.exec("while :; do date >>log; done").catch(() => "lost");
-  first.process.kill("SIGKILL");
-  await first.exited;
-  const next = await TestAgent.start({ control, folder });
-  expect(mountsOf(folder)).toEqual([]);
-  expect((await (await next.sandbox("sb_1", { diskMb: 32 }, 2)).exec("cat kept")).stdout).toBe("kept\n");
-  next.process.kill("SIGTERM");
-  expect(await next.exited).toBe(0);
-  expect([mountsOf(folder), devicesOf(folder)]).toEqual([[], []]);
-  await next.stop();
-});
+test.runIf(canLimitDisks)(
+  "H1: an agent that is killed leaves mounts to its successor only, and no file is lost",
+  async () => {
+    const control = await FakeControlPlane.start();
+    const first = await TestAgent.start({ control });
+    const folder = first.folder;
+    const sandbox = await first.sandbox("sb_1", { diskMb: 32 });
+    await sandbox.exec("echo kept >kept; sync");
+    void sandbox.exec("while :; do date >>log; done").catch(() => "lost");
+    first.process.kill("SIGKILL");
+    await first.exited;
+    const next = await TestAgent.start({ control, folder });
+    expect(mountsOf(folder)).toEqual([]);
+    expect((await (await next.sandbox("sb_1", { diskMb: 32 }, 2)).exec("cat kept")).stdout).toBe("kept\n");
+    next.process.kill("SIGTERM");
+    expect(await next.exited).toBe(0);
+    expect([mountsOf(folder), devicesOf(folder)]).toEqual([[], []]);
+    await next.stop();
+  },
+);
 
-test.runIf(isRoot)(
+test.runIf(canLimitDisks)(
   "H1: mounts of a killed agent that has no successor are undone by the next agent of the machine",
   async () => {
     const lost = await TestAgent.start();
@@ -161,28 +164,31 @@ test.runIf(isRoot)(
   },
 );
 
-test.runIf(isRoot)("switched off, new files are in plain folders, while disks that exist are still used", async () => {
-  const control = await FakeControlPlane.start();
-  const first = await TestAgent.start({ control });
-  await (await first.sandbox("sb_disk")).write("kept", "on its disk");
-  first.process.kill("SIGTERM");
-  await first.exited;
-  const next = await TestAgent.start({ control, folder: first.folder, args: ["--no-disk-quota"] });
-  expect(next.ready.unenforced.join()).toContain("disk space");
-  expect(next.ready.unenforced.join()).toContain("switched off");
-  expect((await (await next.sandbox("sb_disk", {}, 2)).exec("cat kept")).stdout).toBe("on its disk");
-  await (await next.sandbox("sb_plain")).write("kept", "plainly");
-  expect(readFileSync(join(next.folder, "state/sandboxes/sb_plain/kept"), "utf8")).toBe("plainly");
-  next.process.kill("SIGTERM");
-  await next.exited;
-  // Files of such a folder stay where they are when disks are switched on.
-  const last = await TestAgent.start({ control, folder: first.folder });
-  const plain = await last.sandbox("sb_plain", {}, 2);
-  expect((await plain.exec("cat kept")).stdout).toBe("plainly");
-  expect(note(plain)).toHaveLength(1);
-  expect(note(await last.sandbox("sb_fresh"))).toEqual([]);
-  await last.stop();
-});
+test.runIf(canLimitDisks)(
+  "switched off, new files are in plain folders, while disks that exist are still used",
+  async () => {
+    const control = await FakeControlPlane.start();
+    const first = await TestAgent.start({ control });
+    await (await first.sandbox("sb_disk")).write("kept", "on its disk");
+    first.process.kill("SIGTERM");
+    await first.exited;
+    const next = await TestAgent.start({ control, folder: first.folder, args: ["--no-disk-quota"] });
+    expect(next.ready.unenforced.join()).toContain("disk space");
+    expect(next.ready.unenforced.join()).toContain("switched off");
+    expect((await (await next.sandbox("sb_disk", {}, 2)).exec("cat kept")).stdout).toBe("on its disk");
+    await (await next.sandbox("sb_plain")).write("kept", "plainly");
+    expect(readFileSync(join(next.folder, "state/sandboxes/sb_plain/kept"), "utf8")).toBe("plainly");
+    next.process.kill("SIGTERM");
+    await next.exited;
+    // Files of such a folder stay where they are when disks are switched on.
+    const last = await TestAgent.start({ control, folder: first.folder });
+    const plain = await last.sandbox("sb_plain", {}, 2);
+    expect((await plain.exec("cat kept")).stdout).toBe("plainly");
+    expect(note(plain)).toHaveLength(1);
+    expect(note(await last.sandbox("sb_fresh"))).toEqual([]);
+    await last.stop();
+  },
+);
 
 test.runIf(isRoot)("a state folder of an agent that knew no disks keeps working", async () => {
   const folder = openFolder();

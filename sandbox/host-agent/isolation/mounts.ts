@@ -13,9 +13,12 @@ const DEVICES = "/sys/block";
 /** What a sandbox leaves in its files is data: no device and no privilege of a program counts, inside or outside. */
 const OPTIONS = "loop,nodev,nosuid,noatime,discard,noinit_itable";
 
+/** Programs of administrators are not in everybody's PATH. */
+const ENVIRONMENT = { PATH: [process.env.PATH, "/usr/sbin", "/sbin"].join(":") };
+
 /** Runs a program of this machine; it fails with what the program said. */
 export async function tool(program: string, ...args: string[]): Promise<void> {
-  await run(program, args, { cwd: "/", env: { PATH: process.env.PATH } });
+  await run(program, args, { cwd: "/", env: ENVIRONMENT });
 }
 
 /** Mounts a file that holds an ext4 file system. */
@@ -34,7 +37,8 @@ export async function unmountImage(image: string, at: string): Promise<void> {
 
 /** Unmounts everything at and below a folder, which an agent that was killed may have left. */
 export function unmountBelow(folder: string): void {
-  for (const at of mountsBelow(folder).reverse()) spawnSync("umount", ["-l", at], { cwd: "/", stdio: "ignore" });
+  const options = { cwd: "/", stdio: "ignore", env: ENVIRONMENT } as const;
+  for (const at of mountsBelow(folder).reverse()) spawnSync("umount", ["-l", at], options);
 }
 
 /** Where something is mounted at or below a folder, in the order it was done. */

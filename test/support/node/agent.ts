@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,6 +15,13 @@ const ORDINARY_USER = 65_534;
 
 export const LIMITS: SandboxLimits = { vcpus: 1, memoryMb: 256, diskMb: 256, pids: 64 };
 export const isRoot = process.getuid?.() === 0;
+
+/** Whether this machine has what a disk of a certain size takes: loop devices, and the tool that makes file systems. */
+export const canLimitDisks =
+  isRoot &&
+  ["losetup -f", "mkfs.ext4 -V"].every(
+    (line) => spawnSync(`PATH=$PATH:/usr/sbin:/sbin ${line}`, { shell: true }).status === 0,
+  );
 
 /** `bundled` runs the agent as it is shipped, which starts faster than its sources do. */
 type Options = {
