@@ -1,5 +1,5 @@
 import { and, eq, exists, inArray, or } from "drizzle-orm";
-import { audit } from "#domain/audit/audit";
+import { auditIfChanged } from "#domain/audit/audit";
 import { type Ctx, commit, type Db, demand } from "#domain/context";
 import { eventActor } from "#domain/event/actors";
 import { inTeamOf } from "#domain/host/create-host";
@@ -44,8 +44,8 @@ export async function deleteHost(ctx: Ctx, id: string, { force }: { force: boole
   await commit(
     ctx.db,
     ctx.db.delete(hosts).where(eq(hosts.id, id)),
+    auditIfChanged(inTeamOf(ctx, host), "host.deleted", id, { sandboxes: held.length }),
     ctx.db.delete(hostTags).where(eq(hostTags.hostId, id)),
-    audit(inTeamOf(ctx, host), "host.deleted", id, { sandboxes: held.length }),
   );
 }
 
