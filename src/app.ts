@@ -15,6 +15,9 @@ import { surfaces } from "./surface-list.ts";
 
 const HTML = "text/html; charset=UTF-8";
 
+/** What a caller puts into a path by mistake must not be kept in a log (T10). */
+const API_KEY = /wrn_[0-9a-f]{8,}/gi;
+
 /**
  * The whole HTTP interface. `contextOf` makes what a request may use from its environment and id. Nothing is done here
  * beyond building routes; documents are rendered when they are first asked for.
@@ -35,7 +38,12 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
     await next();
     c.res = withStandardHeaders(c.res, c.req.raw, requestId);
     const { method, path } = c.req;
-    base.log.info("request", { method, path, status: c.res.status, ms: Date.now() - startedAt });
+    base.log.info("request", {
+      method,
+      path: path.replace(API_KEY, "wrn_…"),
+      status: c.res.status,
+      ms: Date.now() - startedAt,
+    });
   });
   addDocuments(app);
   for (const surface of surfaces) app.route("/", surfaceApp(surface));

@@ -58,6 +58,7 @@ test("the key is stored nowhere but as a hash, and appears in no row and no log 
   withSettings({ LOG_LEVEL: "debug" } as Partial<Env>);
   const t = await tenant();
   await t.workspace();
+  await t.call("GET", `/api/v1/workspaces/${t.key}`);
   await t.call("POST", "/api/v1/workspaces", { name: 1 });
   const secret = t.key.slice("wrn_".length + 8);
   const { results } = await env.DB.prepare("SELECT * FROM api_keys, audit_entries").all();
