@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { randomToken } from "#kernel/digest";
+import { NODE_FLAGS } from "#sandbox/host-agent/flags";
 import { type Api, api } from "#scripts/lib/api";
 import { ROOT } from "#scripts/lib/paths";
 import { run } from "#scripts/lib/run";
@@ -118,5 +119,5 @@ async function inviteHost(setup: Api, url: string): Promise<void> {
     type: "regular",
   });
   say(`On the machine that shall run sandboxes, within the hour:
-  LONGSHORE_HOST_TOKEN=${registrationToken} node_modules/.bin/node sandbox/host-agent/main.ts --control ${url} --address https://ITS-ADDRESS`);
+  LONGSHORE_HOST_TOKEN=${registrationToken} node_modules/.bin/node ${NODE_FLAGS.join(" ")} sandbox/host-agent/main.ts --control ${url} --address https://ITS-ADDRESS`);
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_FLAGS } from "#sandbox/host-agent/flags";
 import { SANDBOX_PROGRAMS } from "#scripts/lib/bundle";
 import { ROOT } from "#scripts/lib/paths";
 import { Problem } from "#scripts/lib/terminal";
@@ -59,6 +60,7 @@ function launch(options: AgentOptions): ChildProcess {
   const child = spawn(
     process.execPath,
     [
+      ...NODE_FLAGS,
       ...(options.watch
         ? ["--watch", "--watch-preserve-output", join(ROOT, "sandbox", "host-agent", "main.ts")]
         : [join(SANDBOX_PROGRAMS, "host-agent.mjs")]),

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { SandboxLimits } from "#protocol/host-agent";
 import { WORKSPACE_ROOT } from "#protocol/supervisor-values";
+import { SUPERVISOR_FLAGS } from "../flags.ts";
 import { ACCOUNTS, SANDBOX_USER } from "../runtime.ts";
 
 /** Where Node and the supervisor are, seen from inside. */
@@ -14,7 +15,6 @@ const SYSTEM_FOLDERS = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 const SMALL_TMPFS_BYTES = 16 * 1024 * 1024;
 const TMP_BYTES = 64 * 1024 * 1024;
 const OPEN_FILES = 1024;
-const HEAP_MB = 64;
 /** Where a control group counts processes too it comes first, since it tells when it has refused one. */
 const SPARE_PROCESSES = 8;
 
@@ -51,7 +51,7 @@ export function supervisorCommand(limits: SandboxLimits, { pidsInGroup }: { pids
   return [
     ...["/usr/bin/prlimit", "--core=0", `--nofile=${OPEN_FILES}`, `--nproc=${processes}`],
     `--fsize=${limits.diskMb * 1024 * 1024}`,
-    ...[`${RUNTIME_FOLDER}/node`, `--max-old-space-size=${HEAP_MB}`, `${RUNTIME_FOLDER}/supervisor.mjs`],
+    ...[`${RUNTIME_FOLDER}/node`, ...SUPERVISOR_FLAGS, `${RUNTIME_FOLDER}/supervisor.mjs`],
     ...[String(DESCRIPTORS.supervisor), WORKSPACE_ROOT],
   ];
 }

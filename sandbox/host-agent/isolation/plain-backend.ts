@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import type { AgentFreezes } from "#protocol/host-agent";
+import { SUPERVISOR_FLAGS } from "../flags.ts";
 import { WalkedDiskUsage } from "../metrics/disk-usage.ts";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { endWithin, exitOf } from "./exit.ts";
@@ -30,11 +31,15 @@ export class PlainBackend implements Backend {
 
   async start({ workspace }: StartInput): Promise<Started> {
     mkdirSync(workspace, { recursive: true, mode: 0o700 });
-    const child = spawn(process.execPath, [this.#supervisor, String(SUPERVISOR_DESCRIPTOR), workspace], {
-      cwd: workspace,
-      env: {},
-      stdio: ["ignore", "ignore", "pipe", "pipe"],
-    });
+    const child = spawn(
+      process.execPath,
+      [...SUPERVISOR_FLAGS, this.#supervisor, String(SUPERVISOR_DESCRIPTOR), workspace],
+      {
+        cwd: workspace,
+        env: {},
+        stdio: ["ignore", "ignore", "pipe", "pipe"],
+      },
+    );
     const exited = exitOf(child, child.stderr);
     const socket = child.stdio[SUPERVISOR_DESCRIPTOR] as Duplex;
     socket.on("error", () => {});

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentSandbox, SandboxLimits } from "#protocol/host-agent";
 import type { ExecRequest, ExecResult } from "#protocol/supervisor";
+import { NODE_FLAGS } from "#sandbox/host-agent/flags";
 import { bundleSandboxPrograms } from "#scripts/lib/bundle";
 import { FakeControlPlane, type TokenOptions } from "#test/node/control-plane";
 import { openFolder } from "#test/node/open-folder";
@@ -75,7 +76,11 @@ export class TestAgent {
     const folder = options.folder ?? openFolder();
     const program = options.ordinaryUser
       ? await programForOthers(folder)
-      : [process.execPath, options.bundled ? await bundledOnce() : join(ROOT, "sandbox/host-agent/main.ts")];
+      : [
+          process.execPath,
+          ...NODE_FLAGS,
+          options.bundled ? await bundledOnce() : join(ROOT, "sandbox/host-agent/main.ts"),
+        ];
     const state = join(folder, "state");
     mkdirSync(state, { recursive: true });
     if (options.ordinaryUser && isRoot) chownSync(state, ORDINARY_USER, ORDINARY_USER);
