@@ -23,8 +23,8 @@ function processesOf(users: Set<number>): number[] {
 
 const userOf = (pid: number) => Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 
-/** Writes a file again and again, together with its checksum under another name. */
-const WRITER = `n=0; while :; do n=$((n+1)); head -c 3000 /dev/urandom >new; mv new data$((n % 5)); (sha256sum data* >sums.new) && mv sums.new sums; done`;
+/** Writes files again and again, each whole or not at all, together with their checksums. */
+const WRITER = `n=0; while :; do n=$((n+1)); head -c 3000 /dev/urandom >new && mv new data$((n % 5)); (sha256sum data* >sums.new) && mv sums.new sums; done`;
 
 /** Lets one agent be killed in the middle of commands, life after life; answers with how often. */
 async function liveAndDie(): Promise<number> {
