@@ -1,3 +1,4 @@
+import { collectBytes } from "#kernel/bytes";
 import { Fault } from "#kernel/fault";
 
 const MAX_JSON_DEPTH = 100;
@@ -23,19 +24,8 @@ async function readText(request: Request, limitBytes: number): Promise<string> {
   const tooLarge = () => new Fault("too_large", `the body is larger than ${limitBytes} bytes`);
   if (Number(request.headers.get("content-length") ?? 0) > limitBytes) throw tooLarge();
   if (!request.body) return "";
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body as ReadableStream<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > limitBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
+  const bytes = await collectBytes(request.body, limitBytes);
+  if (!bytes) throw tooLarge();
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {

@@ -125,6 +125,14 @@ test("Read of a missing file and of a huge one says why", async () => {
   await expect(run("Read", { file_path: "huge" })).rejects.toThrow("cannot be opened as text");
 });
 
+test("Read refuses a file that turns out longer than it was said to be", async () => {
+  const { run, link } = world({ growing: "short" });
+  const { stat } = await link.read("growing");
+  const body = new Blob([new Uint8Array(10 * 1024 * 1024 + 1).fill(65)]).stream();
+  link.read = async () => ({ stat, body });
+  await expect(run("Read", { file_path: "growing" })).rejects.toThrow("cannot be opened as text");
+});
+
 test("Write stores the content and reports its size", async () => {
   const { run, text } = world();
   expect(await run("Write", { file_path: "new", content: "héllo" })).toBe("Wrote 6 bytes to new");
