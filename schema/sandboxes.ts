@@ -12,6 +12,8 @@ export const sandboxes = sqliteTable(
     hostId: text("host_id"),
     name: text("name").notNull(),
     template: text("template").notNull().default("minimal"),
+    /** The template whose files the sandbox begins with; null for an empty workspace. */
+    templateId: text("template_id"),
     backend: text("backend", { enum: ["host", "container"] })
       .notNull()
       .default("host"),
@@ -22,6 +24,8 @@ export const sandboxes = sqliteTable(
     diskSizeMb: integer("disk_size_mb").notNull().default(5120),
     timeoutSec: integer("timeout_sec").notNull().default(0),
     metadata: text("metadata", { mode: "json" }).$type<Record<string, string>>().notNull().default({}),
+    /** What runs it, in the words of its machine (kernel, agent, supervisor, pause mode); null unless it runs. */
+    machine: text("machine", { mode: "json" }).$type<Record<string, string>>(),
     createdBy: text("created_by").notNull(),
     createdAt: integer("created_at").notNull(),
     startedAt: integer("started_at"),

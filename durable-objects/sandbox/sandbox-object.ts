@@ -10,7 +10,7 @@ import {
   step,
 } from "#domain/sandbox/machine";
 import { withNews } from "#domain/sandbox/news";
-import type { SandboxHandle, SandboxRoute, SandboxSpec, SandboxView } from "#domain/sandbox/ports";
+import type { RouteOptions, SandboxHandle, SandboxRoute, SandboxSpec, SandboxView } from "#domain/sandbox/ports";
 import { findSandbox, specOf } from "#domain/sandbox/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
@@ -77,19 +77,24 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return (await this.#unknown(teamId)) ?? this.#stop("wipe", by);
   }
 
-  async route(teamId: string, lost?: number): Promise<Result<SandboxRoute>> {
+  async route(teamId: string, { lost, wake = true, quiet = false }: RouteOptions = {}): Promise<Result<SandboxRoute>> {
     const unknown = this.#store.spec?.teamId === teamId ? undefined : await this.#unknown(teamId);
     if (unknown) return unknown;
     if (lost !== undefined && lost === this.#store.state.generation) await this.#check();
     const { state } = this.#store;
     if (state.status !== "running") {
-      if (!isCold(state) && state.status !== "starting") {
+      if (!wake || (!isCold(state) && state.status !== "starting")) {
         return refuse("sandbox_not_running", `the sandbox is ${state.status}`);
       }
       const started = await this.#start();
       if (!started.ok) return started;
     }
+    if (!quiet) this.#noteActivity(Date.now());
     return ok(await this.#currentRoute());
+  }
+
+  async touch(teamId: string): Promise<void> {
+    if (this.#store.spec?.teamId === teamId && this.#store.state.status === "running") this.#noteActivity(Date.now());
   }
 
   async nudge(): Promise<void> {
@@ -189,13 +194,13 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   /** Signing is shared by everyone who asks within half the token's life, and nothing else is awaited. */
   #currentRoute(): Promise<SandboxRoute> {
     const now = Date.now();
-    this.#noteActivity(now);
     if (this.#route && now < this.#routeFreshUntil) return this.#route;
     const { state, spec } = this.#store;
     const subject = { hostId: state.hostId ?? "", sandboxId: spec?.id ?? "", generation: state.generation };
     const route = signControlToken(this.env, subject, "use").then(({ token, expiresAt }) => {
       this.#routeFreshUntil = now + (expiresAt - now) / 2;
-      return { address: state.address ?? "", token, expiresAt, generation: state.generation };
+      const timed = (spec?.timeoutSec ?? 0) > 0;
+      return { address: state.address ?? "", token, expiresAt, generation: state.generation, timed };
     });
     route.catch(() => {
       if (this.#route === route) this.#route = undefined;

@@ -19,6 +19,8 @@ export const PERMISSIONS = [
   "workspace:write",
   "sandbox:read",
   "sandbox:write",
+  "template:read",
+  "template:write",
   "session:read",
   "session:write",
   "host:read",
@@ -60,6 +62,7 @@ const READ: readonly Permission[] = [
   "audit:read",
   "workspace:read",
   "sandbox:read",
+  "template:read",
   "session:read",
 ];
 const WRITE: readonly Permission[] = [
@@ -67,6 +70,7 @@ const WRITE: readonly Permission[] = [
   "channel:write",
   "workspace:write",
   "sandbox:write",
+  "template:write",
   "session:write",
 ];
 const MANAGE: readonly Permission[] = ["team:write"];

@@ -56,6 +56,11 @@ export const FAULTS = {
   workspace_owner_mismatch: { status: 409, retryable: false },
   agent_target_invalid: { status: 409, retryable: false },
 
+  process_not_found: { status: 404, retryable: false },
+  template_not_found: { status: 404, retryable: false },
+  build_not_found: { status: 404, retryable: false },
+  template_name_taken: { status: 409, retryable: false },
+
   sandbox_not_running: { status: 409, retryable: false },
   no_hosts_available: { status: 503, retryable: true },
   host_lost: { status: 503, retryable: true },

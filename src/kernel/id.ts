@@ -5,6 +5,8 @@ export const ID_PREFIXES = {
   apiKey: "key",
   workspace: "ws",
   sandbox: "sb",
+  template: "tpl",
+  build: "bld",
   host: "host",
   session: "ses",
   run: "run",

@@ -5,6 +5,8 @@ import { PERMISSIONS, ROLE_PERMISSIONS, type Role } from "#domain/actor";
 const TABLE: Record<string, string> = {
   "team:read": "vmao",
   "team:write": "--ao",
+  "template:read": "vmao",
+  "template:write": "-mao",
   "team:delete": "---o",
   "key:read": "vmao",
   "key:write": "-mao",

@@ -170,7 +170,7 @@ test("a stop the host does not confirm ends at its deadline, and the host is tol
 test("H1 a sandbox its host lost is started anew under the next lease, once for all who noticed", async () => {
   await running();
   agent.running.clear();
-  const routes = await Promise.all(Array.from({ length: 10 }, () => object().route(teamId, 1)));
+  const routes = await Promise.all(Array.from({ length: 10 }, () => object().route(teamId, { lost: 1 })));
   expect(routes).toEqual(routes.map(() => ({ ok: true, value: expect.objectContaining({ generation: 2 }) })));
   expect(agent.count("PUT")).toBe(2);
   await eventually(async () =>
@@ -180,7 +180,7 @@ test("H1 a sandbox its host lost is started anew under the next lease, once for 
 
 test("a caller who thinks the sandbox lost while it runs gets the same lease again", async () => {
   await running();
-  expect(await object().route(teamId, 1)).toMatchObject({ ok: true, value: { generation: 1 } });
+  expect(await object().route(teamId, { lost: 1 })).toMatchObject({ ok: true, value: { generation: 1 } });
   expect(agent.count("PUT")).toBe(1);
 });
 
@@ -205,7 +205,7 @@ test("a running sandbox is still known after its object was evicted", async () =
 
 test("R9 a directory that fails again and again is told in the end", async () => {
   await env.DB.prepare("ALTER TABLE sandboxes RENAME TO sandboxes_away").run();
-  await object().adopt({ id, teamId, vcpus: 1, memoryMb: 1, diskSizeMb: 1, timeoutSec: 0 });
+  await object().adopt({ id, teamId, vcpus: 1, memoryMb: 1, diskSizeMb: 1, timeoutSec: 0, templateId: null });
   const started = object().start(teamId);
   started.catch(() => {});
   const wakeUp = async () => {

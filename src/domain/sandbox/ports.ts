@@ -10,13 +10,32 @@ export type SandboxSpec = {
   vcpus: number;
   memoryMb: number;
   diskSizeMb: number;
+  /** Seconds without activity after which it is paused; 0 for never. */
   timeoutSec: number;
+  /** The template whose files it begins with; null for an empty workspace. */
+  templateId: string | null;
 };
 
 export type SandboxView = { status: SandboxStatus; reason: string | null; hostId: string | null; generation: number };
 
 /** How to reach a running sandbox: where its host is, and a short-lived token for this sandbox and generation. */
-export type SandboxRoute = { address: string; token: string; expiresAt: number; generation: number };
+export type SandboxRoute = {
+  address: string;
+  token: string;
+  expiresAt: number;
+  generation: number;
+  /** True when idleness pauses the sandbox, so that whoever uses a kept route must `touch` it. */
+  timed: boolean;
+};
+
+export type RouteOptions = {
+  /** The generation that the caller could not reach. */
+  lost?: number | undefined;
+  /** False refuses a sandbox that does not run, with `sandbox_not_running`, instead of starting it. */
+  wake?: boolean | undefined;
+  /** True for use that does not count as activity, such as of files (platform A32). */
+  quiet?: boolean | undefined;
+};
 
 /** One sandbox's object: lifecycle and placement. Calls name the caller's team, like a session's. */
 export interface SandboxHandle {
@@ -29,10 +48,12 @@ export interface SandboxHandle {
   /** Stops it and deletes its files. Safe to repeat. */
   destroy(teamId: string, by?: EventActor): Promise<Result<SandboxView>>;
   /**
-   * The route to a running sandbox. One that was never started, or whose host lost it (`lost` names the generation the
-   * caller could not reach), is started first; a stopped one is refused with `sandbox_not_running`.
+   * The route to a running sandbox. One that was never started, or whose host lost it, is started first unless the caller
+   * does not want that; a stopped one is refused with `sandbox_not_running`.
    */
-  route(teamId: string, lost?: number): Promise<Result<SandboxRoute>>;
+  route(teamId: string, options?: RouteOptions): Promise<Result<SandboxRoute>>;
+  /** Notes activity, which puts off the pause of an idle sandbox. */
+  touch(teamId: string): Promise<void>;
   nudge(): Promise<void>;
 }
 

@@ -12,7 +12,15 @@ export type NewSandbox = Pick<typeof sandboxes.$inferInsert, "id" | "teamId" | "
   Partial<
     Pick<
       Sandbox,
-      "workspaceId" | "projectId" | "template" | "vcpus" | "memoryMb" | "diskSizeMb" | "timeoutSec" | "metadata"
+      | "workspaceId"
+      | "projectId"
+      | "template"
+      | "templateId"
+      | "vcpus"
+      | "memoryMb"
+      | "diskSizeMb"
+      | "timeoutSec"
+      | "metadata"
     >
   >;
 
@@ -63,11 +71,12 @@ export function publishSandbox(
   return db.update(sandboxes).set(patch).where(eq(sandboxes.id, id));
 }
 
-export const specOf = ({ id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec }: Sandbox): SandboxSpec => ({
+export const specOf = ({ id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec, templateId }: Sandbox): SandboxSpec => ({
   id,
   teamId,
   vcpus,
   memoryMb,
   diskSizeMb,
   timeoutSec,
+  templateId,
 });

@@ -31,7 +31,7 @@ const SUPERVISOR_FAULTS: Record<SupervisorErrorCode, FaultCode> = {
   directory_not_found: "directory_not_found",
   entry_not_found: "entry_not_found",
   exec_not_found: "conflict",
-  process_not_found: "entry_not_found",
+  process_not_found: "process_not_found",
   entry_exists: "entry_exists",
   entry_conflict: "entry_conflict",
   directory_not_empty: "directory_not_empty",

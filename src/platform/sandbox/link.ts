@@ -149,7 +149,7 @@ export class HostLink implements SandboxLink {
   async #route(): Promise<SandboxRoute> {
     const { route, lost } = this.#routes.look(this.#key);
     if (route) return route;
-    const found = unwrap(await this.#handle.route(this.#teamId, lost));
+    const found = unwrap(await this.#handle.route(this.#teamId, { lost }));
     this.#routes.keep(this.#key, found);
     return found;
   }

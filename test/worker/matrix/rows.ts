@@ -1,5 +1,11 @@
 import { type Kind, nextAddress, type Principal } from "#test/worker/seed";
 import type { Profile, Verdict } from "./profiles.ts";
+import { builds } from "./rows/builds.ts";
+import { capsules } from "./rows/capsules.ts";
+import { files } from "./rows/files.ts";
+import { metrics } from "./rows/metrics.ts";
+import { processes } from "./rows/processes.ts";
+import { templates } from "./rows/templates.ts";
 
 /**
  * The authorization matrix: one row per operation of every served document, by `surface.operationId`. An operation
@@ -211,5 +217,6 @@ const named = (surface: string, rows: Record<string, Row>) =>
 export const rows: ReadonlyMap<string, Row> = new Map([
   ...named("runtime", runtime),
   ...named("platform", { ...platform, ...channels, ...administration }),
+  ...named("platform", { ...capsules, ...processes, ...files, ...templates, ...metrics, ...builds }),
   ...named("setup", setup),
 ]);
