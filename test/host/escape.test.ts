@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { syscallProgram } from "#sandbox/host-agent/isolation/elf";
 import { processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { ISOLATED_WAYS } from "#test/node/agent-ways";
 import { SYSTEM_CALL_CHECKS } from "./probe/system-calls.ts";
 
 const NODE = "/opt/longshore/node";
@@ -55,10 +56,7 @@ async function probe(sandbox: TestSandbox, targets: object) {
   return Results.parse(JSON.parse(stdout));
 }
 
-test.for([
-  ["as root", {}],
-  ["as an ordinary user", { ordinaryUser: true }],
-] as const)("H3: nothing gets out of a sandbox or into another one, by an agent that runs %s", async ([, options]) => {
+test.for(ISOLATED_WAYS)("H3: nothing gets out of a sandbox or into another one, %s", async ([, options]) => {
   const agent = await TestAgent.start(options);
   onTestFinished(() => agent.stop());
   const [one, other] = [await agent.sandbox("sb_one"), await agent.sandbox("sb_other")];

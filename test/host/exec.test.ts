@@ -1,12 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { EVERY_WAY } from "#test/node/agent-ways";
 
 /** The same commands in every way the agent can run them. */
-describe.each([
-  ["in bubblewrap", {}],
-  ["in bubblewrap, started by an ordinary user", { ordinaryUser: true }],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("commands %s", (name, options) => {
+describe.each(EVERY_WAY)("commands %s", (name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

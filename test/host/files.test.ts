@@ -2,11 +2,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { ISOLATED_AND_PLAIN } from "#test/node/agent-ways";
 
-describe.each([
-  ["in bubblewrap", {}],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("files %s", (_name, options) => {
+describe.each(ISOLATED_AND_PLAIN)("files %s", (_name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

@@ -7,6 +7,7 @@ import { AgentHealth, type AgentSandbox } from "#protocol/host-agent";
 import { Cgroups } from "#sandbox/host-agent/isolation/cgroups";
 import { ticksOf } from "#scripts/lib/processor-time";
 import { isRoot, LIMITS, processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { EVERY_WAY } from "#test/node/agent-ways";
 import { FakeControlPlane } from "#test/node/control-plane";
 
 const mark = () => `freeze-${Math.random().toString(36).slice(2)}`;
@@ -29,13 +30,9 @@ async function count(sandbox: TestSandbox, name: string): Promise<void> {
   await until("it counts", () => existsSync(fileOf(sandbox, name)));
 }
 
-describe.each([
-  ["as root", {}],
-  ["as an ordinary user", { ordinaryUser: true }],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("freezing by an agent that runs %s", (name, options) => {
+describe.each(EVERY_WAY)("freezing %s", (name, options) => {
   let agent: TestAgent;
-  const byKernel = isRoot && name === "as root";
+  const byKernel = isRoot && name === "in bubblewrap";
 
   beforeAll(async () => {
     agent = await TestAgent.start(options);

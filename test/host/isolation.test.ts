@@ -6,12 +6,10 @@ import { PlainBackend } from "#sandbox/host-agent/isolation/plain-backend";
 import { findEscapes } from "#sandbox/host-agent/isolation/self-test";
 import { installRuntime } from "#sandbox/host-agent/runtime";
 import { canLimitDisks, isRoot, LIMITS, TestAgent, type TestSandbox } from "#test/node/agent";
+import { ISOLATED_WAYS } from "#test/node/agent-ways";
 import { openFolder } from "#test/node/open-folder";
 
-describe.each([
-  ["as the tests' user", { ordinaryUser: false }],
-  ["as an ordinary user", { ordinaryUser: true }],
-])("isolation by an agent that runs %s", (_name, options) => {
+describe.each(ISOLATED_WAYS)("isolation %s", (_name, options) => {
   let agent: TestAgent;
   let one: TestSandbox;
   let other: TestSandbox;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ProcessList } from "#protocol/supervisor";
 import { TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { ISOLATED_AND_PLAIN } from "#test/node/agent-ways";
 import { descriptorCount, residentBytes } from "#test/node/process-facts";
 import { ProcessStream, startProcess } from "#test/node/process-stream";
 
@@ -8,10 +9,7 @@ const MIB = 1024 ** 2;
 const ROUNDS = 100;
 const WRITER = "while :; do echo x >last; done";
 
-describe.each([
-  ["in bubblewrap", {}],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("the cost of a kill %s", (name, options) => {
+describe.each(ISOLATED_AND_PLAIN)("the cost of a kill %s", (name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AgentMetrics, type MetricPoint, type MetricTier } from "#protocol/host-agent";
 import { ticksOf } from "#scripts/lib/processor-time";
 import { isRoot, processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { EVERY_WAY } from "#test/node/agent-ways";
 
 const MIB = 1024 * 1024;
 
@@ -29,11 +30,7 @@ async function fresh(sandbox: TestSandbox, count = 3): Promise<MetricPoint[]> {
 const mean = (all: MetricPoint[], field: keyof MetricPoint) =>
   all.reduce((sum, each) => sum + each[field], 0) / all.length;
 
-describe.each([
-  ["as root", {}],
-  ["as an ordinary user", { ordinaryUser: true }],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("metrics of an agent that runs %s", (name, options) => {
+describe.each(EVERY_WAY)("metrics %s", (name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

@@ -2,16 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ProcessList } from "#protocol/supervisor";
 import { processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { EVERY_WAY } from "#test/node/agent-ways";
 import { ProcessStream, startProcess } from "#test/node/process-stream";
 
 const uniqueSleep = () => `sleep ${3 + Math.floor(Math.random() * 6)}${Math.floor(Math.random() * 1e6)}.5`;
 const running = (line: string) => processesWith(line.replace(" ", "\0")).length;
 
-describe.each([
-  ["in bubblewrap", {}],
-  ["in bubblewrap, started by an ordinary user", { ordinaryUser: true }],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("processes %s", (_name, options) => {
+describe.each(EVERY_WAY)("processes %s", (_name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

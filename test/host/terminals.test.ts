@@ -1,13 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ProcessRequest } from "#protocol/supervisor";
 import { processesWith, TestAgent, type TestSandbox, until } from "#test/node/agent";
+import { EVERY_WAY } from "#test/node/agent-ways";
 import { ProcessStream, startProcess } from "#test/node/process-stream";
 
-describe.each([
-  ["in bubblewrap", {}],
-  ["in bubblewrap, started by an ordinary user", { ordinaryUser: true }],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("terminals %s", (name, options) => {
+describe.each(EVERY_WAY)("terminals %s", (name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FileTree } from "#protocol/supervisor";
 import { TestAgent, type TestSandbox } from "#test/node/agent";
+import { ISOLATED_AND_PLAIN } from "#test/node/agent-ways";
 
-describe.each([
-  ["in bubblewrap", {}],
-  ["without isolation", { args: ["--insecure-no-isolation"] }],
-])("trees of files %s", (name, options) => {
+describe.each(ISOLATED_AND_PLAIN)("trees of files %s", (name, options) => {
   let agent: TestAgent;
   let sandbox: TestSandbox;
 

@@ -25,7 +25,7 @@ export const canLimitDisks =
   );
 
 /** `bundled` runs the agent as it is shipped, which starts faster than its sources do. */
-type Options = {
+export type AgentOptions = {
   ordinaryUser?: boolean;
   bundled?: boolean;
   args?: string[];
@@ -53,7 +53,7 @@ export class TestAgent {
   }
 
   /** Starts an agent and waits until it is ready; one that gives up is an error with what it said. */
-  static async start(options: Options = {}): Promise<TestAgent> {
+  static async start(options: AgentOptions = {}): Promise<TestAgent> {
     const agent = await TestAgent.launch(options);
     const ready = new Promise<Ready>((resolve, reject) => {
       for (const stream of [agent.process.stdout, agent.process.stderr]) {
@@ -71,7 +71,7 @@ export class TestAgent {
   }
 
   /** Starts an agent without waiting for anything. */
-  static async launch(options: Options): Promise<TestAgent> {
+  static async launch(options: AgentOptions): Promise<TestAgent> {
     const control = options.control ?? (await FakeControlPlane.start());
     const folder = options.folder ?? openFolder();
     const program = options.ordinaryUser
@@ -216,7 +216,7 @@ async function programForOthers(folder: string): Promise<string[]> {
   return [node, join(folder, "host-agent.mjs")];
 }
 
-const asUser = ({ ordinaryUser }: Options): string[] =>
+const asUser = ({ ordinaryUser }: AgentOptions): string[] =>
   ordinaryUser && isRoot
     ? ["setpriv", `--reuid=${ORDINARY_USER}`, `--regid=${ORDINARY_USER}`, "--clear-groups", "--"]
     : [];
