@@ -74,17 +74,11 @@ export class TestAgent {
   static async launch(options: AgentOptions): Promise<TestAgent> {
     const control = options.control ?? (await FakeControlPlane.start());
     const folder = options.folder ?? openFolder();
-    const program = options.ordinaryUser
-      ? await programForOthers(folder)
-      : [
-          process.execPath,
-          ...NODE_FLAGS,
-          options.bundled ? await bundledOnce() : join(ROOT, "sandbox/host-agent/main.ts"),
-        ];
+    const [node, program] = await programFor(options, folder);
     const state = join(folder, "state");
     mkdirSync(state, { recursive: true });
     if (options.ordinaryUser && isRoot) chownSync(state, ORDINARY_USER, ORDINARY_USER);
-    const [command = "", ...rest] = [...asUser(options), ...program];
+    const [command = "", ...rest] = [...asUser(options), node, ...NODE_FLAGS, program];
     const args = [
       "--control",
       control.url,
@@ -207,8 +201,11 @@ function bundledOnce(): Promise<string> {
   return bundle;
 }
 
-/** The bundled agent and a Node where an ordinary user can reach them. */
-async function programForOthers(folder: string): Promise<string[]> {
+/** The Node and the agent that are run, which an ordinary user can reach where one runs them. */
+async function programFor(options: AgentOptions, folder: string): Promise<[node: string, program: string]> {
+  if (!options.ordinaryUser) {
+    return [process.execPath, options.bundled ? await bundledOnce() : join(ROOT, "sandbox/host-agent/main.ts")];
+  }
   await bundleSandboxPrograms(folder);
   const node = join(folder, "node");
   copyFileSync(process.execPath, node);
