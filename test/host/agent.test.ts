@@ -161,7 +161,7 @@ test.runIf(isRoot)("a folder taken in place of a closed one is deleted after tha
 test("the agent waits for a control plane that is not there yet", async () => {
   const first = await FakeControlPlane.start();
   const { port } = new URL(first.url);
-  first.close();
+  await first.close();
   const early = TestAgent.start({ control: first, args: ["--insecure-no-isolation"] });
   const late = await FakeControlPlane.start(Number(port));
   const agent = await early;
@@ -179,7 +179,7 @@ test("H5: refused credentials are renewed once; a deleted host stops with a mess
   expect(await agent.exited).toBe(3);
   expect(agent.output.join("\n")).toContain("does not know this host any more");
   expect(() => statSync(join(agent.folder, "state/private/credentials.json"))).toThrow("ENOENT");
-  control.close();
+  await control.close();
 });
 
 test.for([

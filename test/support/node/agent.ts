@@ -110,7 +110,7 @@ export class TestAgent {
   async stop(): Promise<void> {
     this.process.kill("SIGTERM");
     await this.exited;
-    this.control.close();
+    await this.control.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

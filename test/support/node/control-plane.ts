@@ -1,7 +1,6 @@
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
+import type { IncomingHttpHeaders } from "node:http";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
+import { TestServer } from "#test/node/test-server";
 
 export type ControlCall = { path: string; token: string | undefined; body: Record<string, unknown> };
 export type TokenOptions = {
@@ -20,9 +19,9 @@ export class FakeControlPlane {
   readonly privateKey: CryptoKey;
   /** Status of the next heartbeats; 204 when nothing else was asked for. */
   heartbeatStatus = 204;
-  readonly #close: () => void;
+  readonly #close: () => Promise<void>;
 
-  constructor(url: string, privateKey: CryptoKey, close: () => void) {
+  constructor(url: string, privateKey: CryptoKey, close: () => Promise<void>) {
     this.url = url;
     this.privateKey = privateKey;
     this.#close = close;
@@ -31,17 +30,12 @@ export class FakeControlPlane {
   static async start(port = 0): Promise<FakeControlPlane> {
     const { publicKey, privateKey } = await generateKeyPair("EdDSA", { extractable: true });
     const keys = [{ ...(await exportJWK(publicKey)), kid: "test", alg: "EdDSA" }];
-    const server = createServer((request, response) => {
-      void answer(control, request, keys).then(([status, body]) => {
-        response.writeHead(status, { "content-type": "application/json" }).end(body && JSON.stringify(body));
-      });
+    const server = new TestServer(({ url = "", headers }, text, response) => {
+      const [status, body] = answer(control, { path: url, headers, text }, keys);
+      response.writeHead(status, { "content-type": "application/json" }).end(body && JSON.stringify(body));
     });
-    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const control: FakeControlPlane = new FakeControlPlane(url, privateKey, () => {
-      server.closeAllConnections();
-      server.close();
-    });
+    await server.listen(port);
+    const control: FakeControlPlane = new FakeControlPlane(server.origin, privateKey, () => server.close());
     return control;
   }
 
@@ -61,19 +55,18 @@ export class FakeControlPlane {
     return this.calls.filter(({ path }) => path.endsWith(ending));
   }
 
-  close(): void {
-    this.#close();
+  close(): Promise<void> {
+    return this.#close();
   }
 }
 
-async function answer(
+function answer(
   control: FakeControlPlane,
-  request: IncomingMessage,
+  { path, headers, text }: { path: string; headers: IncomingHttpHeaders; text: string },
   keys: unknown[],
-): Promise<[number, unknown?]> {
-  const body = JSON.parse((await text(request)) || "{}");
-  const path = request.url ?? "";
-  const token = request.headers["x-host-token"] as string | undefined;
+): [number, unknown?] {
+  const body = JSON.parse(text || "{}");
+  const token = headers["x-host-token"] as string | undefined;
   control.calls.push({ path, token, body });
   if (path === "/v1/hosts/register") {
     if (body.token === "used") return [401, { error: { code: "unauthorized", message: "unknown token" } }];

@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ChatAnswer, fastAnswer } from "./chat-answer.ts";
 import { type ChatRequest, type Script, type ScriptTurn, scriptOf, strictProblem } from "./model-script.ts";
+import { TestServer } from "./test-server.ts";
 
 export type RecordedRequest = {
   headers: IncomingMessage["headers"];
@@ -38,9 +38,7 @@ export class ModelServer {
   readonly #gates = new Map<string, Gate>();
   readonly #attempts = new Map<string, number>();
   readonly #fast: Buffer;
-  readonly #server = createServer((request, response) => {
-    this.#handle(request, response).catch((error: unknown) => response.destroy(error as Error));
-  });
+  readonly #server = new TestServer((request, text, response) => this.#handle(request, text, response));
 
   constructor({ scripts = {}, strict = true, fastTokens = 20, record = true }: ModelServerOptions) {
     this.#options = { strict, fastTokens, record };
@@ -51,17 +49,13 @@ export class ModelServer {
   /** Listens on 127.0.0.1, on a free port unless one is named. */
   static async start(options: ModelServerOptions = {}): Promise<ModelServer> {
     const server = new ModelServer(options);
-    server.#server.keepAliveTimeout = 60_000;
-    await new Promise<void>((resolve, reject) => {
-      server.#server.once("error", reject);
-      server.#server.listen(options.port ?? 0, "127.0.0.1", resolve);
-    });
+    await server.#server.listen(options.port);
     return server;
   }
 
   /** Base URL for clients, with `/v1`. */
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+    return `${this.#server.origin}/v1`;
   }
 
   script(name: string, script: Script): void {
@@ -78,15 +72,11 @@ export class ModelServer {
     return this.#gate(name).waiting;
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+  close(): Promise<void> {
+    return this.#server.close();
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const text = Buffer.concat(chunks).toString();
+  async #handle(request: IncomingMessage, text: string, response: ServerResponse): Promise<void> {
     if (request.url === "/v1/chat/completions" && request.method === "POST") {
       return this.#complete(request, text, response);
     }

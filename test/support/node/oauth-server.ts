@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { CLIENT, type OAuthPerson, type Where } from "./oauth-values.ts";
+import { TestServer } from "./test-server.ts";
 
 type Reply = { status?: number; location?: string /** Sent as it is when it is text, else as JSON. */; body: unknown };
 type Grant = { person: OAuthPerson; redirectUri: string; challenge: string };
@@ -17,9 +17,7 @@ export class OAuthServer {
   readonly #codes = new Map<string, Grant>();
   readonly #tokens = new Map<string, OAuthPerson>();
   readonly #redirects: string[];
-  readonly #server = createServer((request, response) => {
-    this.#handle(request, response).catch((error: unknown) => response.destroy(error as Error));
-  });
+  readonly #server = new TestServer((request, body, response) => this.#handle(request, body, response));
 
   constructor(redirects: readonly string[]) {
     this.#redirects = [...redirects];
@@ -28,15 +26,12 @@ export class OAuthServer {
   /** Listens on 127.0.0.1. `redirects` are the addresses that the client has registered. */
   static async start(redirects: readonly string[] = []): Promise<OAuthServer> {
     const server = new OAuthServer(redirects);
-    await new Promise<void>((resolve, reject) => {
-      server.#server.once("error", reject);
-      server.#server.listen(0, "127.0.0.1", resolve);
-    });
+    await server.#server.listen();
     return server;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return this.#server.origin;
   }
 
   /** Registers another address of the client. */
@@ -48,15 +43,12 @@ export class OAuthServer {
     this.#people.set(person.login, person);
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+  close(): Promise<void> {
+    return this.#server.close();
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const reply = this.#reply(request, Buffer.concat(chunks).toString());
+  #handle(request: IncomingMessage, text: string, response: ServerResponse): void {
+    const reply = this.#reply(request, text);
     if (!reply) return;
     const { status = 200, location, body } = reply;
     const isText = typeof body === "string";

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Received, Reply } from "./receiver-values.ts";
+import { TestServer } from "./test-server.ts";
 
 type Inbox = { received: Received[]; replies: Reply[] };
 
@@ -12,32 +12,25 @@ type Inbox = { received: Received[]; replies: Reply[] };
  */
 export class Receiver {
   readonly #inboxes = new Map<string, Inbox>();
-  readonly #server = createServer((request, response) => {
-    this.#handle(request, response).catch((error: unknown) => response.destroy(error as Error));
-  });
+  readonly #server = new TestServer((request, body, response) => this.#handle(request, body, response));
 
   static async start(): Promise<Receiver> {
     const receiver = new Receiver();
-    await new Promise<void>((resolve) => receiver.#server.listen(0, "127.0.0.1", resolve));
+    await receiver.#server.listen();
     return receiver;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return this.#server.port;
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+  close(): Promise<void> {
+    return this.#server.close();
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks).toString();
-    const [, name = "", ...rest] = (request.url ?? "").split("/");
-    const { method = "", headers } = request;
-    if (name === "control") return this.#control(method, rest.join("/"), body, response);
+  #handle({ method = "", url = "", headers }: IncomingMessage, body: string, response: ServerResponse): void {
+    const [, name = "", ...rest] = url.split("/");
+    if (name === "control") return void this.#control(method, rest.join("/"), body, response);
     const inbox = this.#inbox(name);
     inbox.received.push({ method, path: `/${rest.join("/")}`, headers, body, at: Date.now() });
     const reply = (inbox.replies.length > 1 ? inbox.replies.shift() : inbox.replies[0]) ?? {};

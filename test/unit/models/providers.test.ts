@@ -1,29 +1,25 @@
-import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import type { ModelPart, ModelRequest } from "#domain/model/ports";
 import { catalog } from "#platform/models/catalog";
+import { TestServer } from "#test/node/test-server";
 
 type Seen = { path: string; headers: IncomingHttpHeaders; body: Record<string, unknown> };
 
-const closers: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closers.splice(0)) close();
-});
+const servers: TestServer[] = [];
+afterEach(() => Promise.all(servers.splice(0).map((server) => server.close())));
 
 /** A server that answers every request with the same body and remembers the requests. */
 async function canned(body: string, status = 200): Promise<{ url: string; seen: Seen[] }> {
   const seen: Seen[] = [];
-  const server = createServer(async (request, response) => {
-    let text = "";
-    for await (const chunk of request) text += chunk;
+  const server = new TestServer((request, text, response) => {
     seen.push({ path: request.url!, headers: request.headers, body: JSON.parse(text) as Seen["body"] });
     response.writeHead(status, { "content-type": status === 200 ? "text/event-stream" : "application/json" });
     response.end(body);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  closers.push(() => server.close());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, seen };
+  await server.listen();
+  servers.push(server);
+  return { url: `${server.origin}/v1`, seen };
 }
 
 const sse = (events: readonly ({ type: string } & Record<string, unknown>)[]) =>
