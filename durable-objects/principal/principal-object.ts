@@ -72,8 +72,7 @@ export class PrincipalObject extends DurableObject<Env> implements Omit<Principa
     const credential = this.#credentials.bySecret(secretHash, Date.now());
     if (!credential) return NOT_VALID;
     const actor = await this.#actorOf(credential);
-    // Reading the directory takes a moment, in which the credential may have been revoked.
-    if (!actor || !this.#credentials.bySecret(secretHash, Date.now())) return NOT_VALID;
+    if (!actor) return NOT_VALID;
     this.#credentials.use(credential, Date.now());
     if (credential.grant.kind === "api_key") this.ctx.waitUntil(this.#lastUse.note(credential.grant.keyId, Date.now()));
     return ok(actor);
@@ -164,12 +163,15 @@ export class PrincipalObject extends DurableObject<Env> implements Omit<Principa
     }
   }
 
-  /** Who acts by a credential, as the directory has it, or had it when nothing has changed since. */
+  /** Who acts by a live credential, as the directory has it, or had it when nothing has changed since. */
   async #actorOf(credential: Credential): Promise<Actor | undefined> {
     const readAt = Date.now();
     if (credential.actor && readAt >= this.#credentials.distrusted().until) return credential.actor;
     const actor = await readActor(drizzle(this.env.DB), credential);
-    if (actor && readAt >= this.#credentials.distrusted().until) this.#credentials.remember(credential.id, actor);
+    // Reading the directory takes a moment, in which the credential may have been revoked.
+    const stillLive = this.#exists() && this.#credentials.bySecret(credential.secretHash, Date.now());
+    if (!actor || !stillLive) return undefined;
+    if (readAt >= this.#credentials.distrusted().until) this.#credentials.remember(credential.id, actor);
     return actor;
   }
 

@@ -135,6 +135,24 @@ test("a request between the warning and the change does not make the old role st
   expect((await p.call("POST", WORKSPACES, { name: "w", runtime: "base" })).status).toBe(403);
 });
 
+test("a credential that is revoked while the directory is read opens nothing any more", async () => {
+  const p = await person();
+  const device = await p.login();
+  const hash = await sha256(device.token);
+  const query = new URLSearchParams({ credential: hash, permission: "session:read" });
+  const answers = await runInDurableObject(objectOf(p.userId), async (principal) => {
+    const askAll = () => [principal.verify(hash), principal.fetch(new Request(`http://principal/?${query}`))] as const;
+    await principal.distrust();
+    const [before, watched] = await Promise.all(askAll());
+    const asked = askAll();
+    await principal.revoke(hash);
+    const [after, refused] = await Promise.all(asked);
+    return [before.ok, watched.status, after.ok, refused.status];
+  });
+  expect(answers).toEqual([true, 101, false, 401]);
+  expect((await device.call("GET", WORKSPACES)).status).toBe(401);
+});
+
 test.for(["disabled", "deleted", "inactive"] as const)(
   "a user who is %s acts neither by session nor by key",
   async (status) => {
