@@ -60,6 +60,11 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   body: B;
   /** Takes raw bytes instead of a JSON body; they are streamed and have no limit here. */
   octets: boolean;
+  /**
+   * The fields of an operation that takes `multipart/form-data`, all required, as its document shows them. `run` reads
+   * the form by `readForm(raw, …)`, as a stream.
+   */
+  form: Record<string, FormField> | null;
   bodyLimitBytes: number;
   /** True when a body that is not valid is answered like one that is, and nothing is done (platform R76). */
   discreet: boolean;
@@ -88,12 +93,16 @@ export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType
   run: (ctx: Ctx, input: never) => Promise<unknown>;
 };
 
+/** One field of a form. */
+export type FormField = { type: "text" | "file"; description: string };
+
 const nothing = z.object({});
 type Defaults =
   | "params"
   | "query"
   | "body"
   | "octets"
+  | "form"
   | "bodyLimitBytes"
   | "discreet"
   | "creates"
@@ -116,6 +125,7 @@ export function operation<
     query: nothing,
     body: z.undefined(),
     octets: false,
+    form: null,
     bodyLimitBytes: JSON_BODY_LIMIT_BYTES,
     discreet: false,
     creates: false,

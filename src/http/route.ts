@@ -2,6 +2,7 @@ import { createRoute, type RouteConfig } from "@hono/zod-openapi";
 import type { z } from "zod";
 import { schemesOf } from "#http/credentials";
 import { IDEMPOTENCY_PARAMETER } from "#http/idempotency";
+import { FORM_MEDIA } from "#http/multipart";
 import { JSON_MEDIA, OCTETS, type Operation, takesJson } from "#http/operation";
 import type { Surface } from "#http/surface";
 import { FAULTS, type FaultCode } from "#kernel/fault";
@@ -34,13 +35,27 @@ export function routeOf(surface: Surface, op: Operation): RouteConfig {
 }
 
 function requestOf(op: Operation): Request {
-  const body = takesJson(op) ? json(op.body) : op.octets ? { [OCTETS]: { schema: BINARY } } : undefined;
+  const body = bodyOf(op);
   return {
     ...(hasFields(op.params) && { params: op.params }),
     ...(hasFields(op.query) && { query: op.query }),
     // `required`, always: without it an empty request reaches the handler as an unvalidated `{}`.
     ...(body && { body: { required: true, content: body } }),
   };
+}
+
+function bodyOf(op: Operation): Content | undefined {
+  if (takesJson(op)) return json(op.body);
+  if (op.octets) return { [OCTETS]: { schema: BINARY } };
+  if (!op.form) return undefined;
+  const properties = Object.fromEntries(
+    Object.entries(op.form).map(([name, { type, description }]) => [
+      name,
+      { ...(type === "file" ? BINARY : { type: "string" as const }), description },
+    ]),
+  );
+  // Not a zod schema, or the library would read the whole form into memory to check it.
+  return { [FORM_MEDIA]: { schema: { type: "object", required: Object.keys(properties), properties } } };
 }
 
 function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] {
@@ -74,7 +89,7 @@ const impliedFaults = (op: Operation): FaultCode[] => [
   ...(op.permission === null ? [] : (["invalid", "unauthenticated", "forbidden", "internal"] as const)),
   ...(op.permission === null && op.method !== "get" ? (["csrf_failed"] as const) : []),
   ...(takesJson(op) && !op.discreet ? (["invalid", "too_large", "unsupported_media_type"] as const) : []),
-  ...(op.octets ? (["unsupported_media_type"] as const) : []),
+  ...(op.octets || op.form ? (["unsupported_media_type"] as const) : []),
   ...(op.limit ? (["rate_limited"] as const) : []),
   ...(op.creates ? (["idempotency_running"] as const) : []),
   ...(op.creates || op.honoursKey ? (["idempotency_mismatch"] as const) : []),
