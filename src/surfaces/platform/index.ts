@@ -1,6 +1,7 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
 import { adminTeamOperations } from "#surfaces/platform/admin-teams";
+import { adminTemplateOperations } from "#surfaces/platform/admin-templates";
 import { adminUserOperations } from "#surfaces/platform/admin-users";
 import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
@@ -16,6 +17,7 @@ import { hostOperations } from "#surfaces/platform/hosts";
 import { meOperations } from "#surfaces/platform/me";
 import { memberOperations } from "#surfaces/platform/members";
 import { oauthOperations } from "#surfaces/platform/oauth";
+import { snapshotOperations } from "#surfaces/platform/snapshots";
 import { teamOperations } from "#surfaces/platform/teams";
 import { userOperations } from "#surfaces/platform/users";
 
@@ -30,6 +32,8 @@ export const platformOperations: readonly Operation[] = [
   ...userOperations,
   ...adminUserOperations,
   ...adminTeamOperations,
+  ...adminTemplateOperations,
+  ...snapshotOperations,
   ...auditOperations,
   ...channelOperations,
   ...deliveryOperations,

@@ -10,13 +10,13 @@ import { issueApiKey } from "#domain/principal/issue-api-key";
 import { keyPrincipal } from "#domain/principal/values";
 import { sha256 } from "#kernel/digest";
 import { newId } from "#kernel/id";
-import { hosts, memberships, teams, users } from "#schema";
+import { hosts, memberships, teams, templates, users } from "#schema";
 import { contextFor } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
 
 /** Kinds of things that a team has, or a person has in it. */
 export const KINDS = [
-  ...["team", "user", "login", "apiKey", "host", "channel"],
+  ...["team", "user", "login", "apiKey", "host", "channel", "template"],
   ...["workspace", "sandbox", "session", "message", "run"],
 ] as const;
 export type Kind = (typeof KINDS)[number];
@@ -88,6 +88,20 @@ export class World {
         const config = { url: "https://hooks.example.com/x" };
         const body = { name: newId("channel", Date.now()).slice(-8), provider: "webhook", config, events: ["host.up"] };
         return (await api("/v1/channels", body)).id;
+      }
+      case "template": {
+        // The path names templates by their names.
+        const name = newId("template", Date.now());
+        const row = {
+          id: name,
+          name,
+          teamId: owner.teamId,
+          type: "snapshot",
+          createdBy: owner.userId,
+          createdAt: 1,
+        } as const;
+        await owner.ctx.db.insert(templates).values(row);
+        return name;
       }
       case "workspace":
         return (await api("/api/v1/workspaces", { name: "seed", runtime: "base" })).id;
