@@ -1,10 +1,10 @@
 import { drizzle } from "drizzle-orm/d1";
-import { placeSandbox } from "#domain/host/place-sandbox";
-import { findHost } from "#domain/host/repo";
+import { findAddress, placeSandbox } from "#domain/host/place-sandbox";
 import { type DriverEffect, type SandboxEvent, type SandboxState, stillWanted } from "#domain/sandbox/machine";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { Fault, type Result } from "#kernel/fault";
 import { createLog } from "#kernel/log";
+import { containerUse } from "#platform/sandbox/container-use";
 import { sandboxBackend } from "#platform/sandbox/port";
 
 /** What the driver sees of the object it works for. */
@@ -34,7 +34,7 @@ export class SandboxDriver {
   }
 
   async #boot({ generation, waitUntil }: Extract<DriverEffect, { type: "boot" }>, spec: SandboxSpec): Promise<void> {
-    const placed = await placeSandbox(drizzle(this.#env.DB), spec, this.#owner.state().hostId);
+    const placed = await placeSandbox(drizzle(this.#env.DB), spec, this.#owner.state().hostId, containerUse(this.#env));
     if (!placed.ok) return this.#report({ type: "not_placed", generation, code: placed.code, message: placed.message });
     this.#report({ type: "placed", generation, ...placed.value });
     const answer = await sandboxBackend(this.#env, placed.value).start(spec, generation);
@@ -46,9 +46,9 @@ export class SandboxDriver {
 
   async #halt(effect: Extract<DriverEffect, { type: "halt" }>, spec: SandboxSpec): Promise<void> {
     const { generation, hostId, files, giveUpAt } = effect;
-    const host = await findHost(drizzle(this.#env.DB), hostId);
-    if (host?.address) {
-      const backend = sandboxBackend(this.#env, { hostId, address: host.address });
+    const address = await findAddress(drizzle(this.#env.DB), hostId);
+    if (address) {
+      const backend = sandboxBackend(this.#env, { hostId, address });
       const answer = await backend.stop(spec.id, generation, files);
       if (!answer.ok && Date.now() < giveUpAt) throw new Fault(answer.code, answer.message);
     }

@@ -9,13 +9,14 @@ import { DIST, ROOT } from "#scripts/lib/paths";
 export const SANDBOX_PROGRAMS = join(DIST, "sandbox");
 
 /**
- * Bundles the supervisor and the host agent into one file each, without leaving a half-written one behind. The native
+ * Bundles the supervisor and the agents into one file each, without leaving a half-written one behind. The native
  * part of terminals is put beside them.
  */
 export async function bundleSandboxPrograms(outdir = SANDBOX_PROGRAMS): Promise<void> {
   for (const [name, entry] of [
     ["supervisor", "sandbox/supervisor/main.ts"],
     ["host-agent", "sandbox/host-agent/main.ts"],
+    ["container-agent", "sandbox/container-agent/main.ts"],
   ] as const) {
     const temporary = join(outdir, `.${name}.${process.pid}.mjs`);
     await build({

@@ -35,6 +35,19 @@ export const AGENT_ERROR_CODES = [
   "internal",
 ] as const;
 export type AgentErrorCode = (typeof AGENT_ERROR_CODES)[number];
+/** The status each failure is answered with. */
+export const AGENT_STATUS: Record<AgentErrorCode, number> = {
+  unauthorized: 401,
+  invalid: 400,
+  not_found: 404,
+  sandbox_not_running: 409,
+  sandbox_paused: 409,
+  stale_generation: 409,
+  start_failed: 503,
+  freeze_failed: 503,
+  sandbox_lost: 502,
+  internal: 500,
+};
 export const AgentError = z.object({
   error: z.object({ code: z.enum(AGENT_ERROR_CODES).catch("internal"), message: z.string() }),
 });
@@ -91,7 +104,7 @@ export const AgentHealth = z.object({
   ok: z.literal(true),
   hostId: z.string().nullable(),
   version: z.string(),
-  isolation: z.enum(["bubblewrap", "none"]),
+  isolation: z.enum(["bubblewrap", "container", "none"]),
   freezes: z.enum(AGENT_FREEZES),
   unenforced: z.array(z.string()),
   sandboxes: z.int(),

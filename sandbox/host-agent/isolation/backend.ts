@@ -29,7 +29,7 @@ export type Started = {
 
 /** One way to run a supervisor. */
 export interface Backend {
-  readonly kind: "bubblewrap" | "none";
+  readonly kind: "bubblewrap" | "container" | "none";
   readonly freezes: AgentFreezes;
   /** Limits and protections this machine cannot enforce, in words for people. */
   readonly unenforced: string[];

@@ -1,7 +1,9 @@
+import { sizeFor } from "#domain/container/sizes";
 import type { Db } from "#domain/context";
-import { findHost, type HostLoad, listHostLoads } from "#domain/host/repo";
+import { bringsOwnHosts, findHost, type HostLoad, listHostLoads } from "#domain/host/repo";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { ok, type Result, refuse } from "#kernel/fault";
+import { CONTAINER_HOST } from "#protocol/container";
 
 /**
  * A sandbox's sizes are ceilings that most never reach, so a host takes as many as would fill it this many times.
@@ -13,19 +15,44 @@ const MB_PER_GB = 1024;
 
 export type Placement = { hostId: string; address: string };
 
+/** When a deployment runs sandboxes in containers of the platform: never, where no host has room, or always. */
+export const CONTAINER_USES = ["never", "fallback", "always"] as const;
+export type ContainerUse = (typeof CONTAINER_USES)[number];
+
+const CONTAINER: Placement = { hostId: CONTAINER_HOST, address: CONTAINER_HOST };
+
 /**
- * Where to start a sandbox. One that has been on a host returns to it, because its files are there: `host_lost` while
- * that host is away. Any other goes to the fitting host with the most room, or `no_hosts_available`.
+ * Where to start a sandbox. One that has been somewhere returns there, because its files are there: `host_lost` while
+ * that host is away. Any other goes to the fitting host with the most room, or into a container of the platform, unless
+ * its team brings its own hosts; else `no_hosts_available`. One that no container is large enough for is `invalid` where
+ * there are only containers.
  */
-export async function placeSandbox(db: Db, spec: SandboxSpec, hostId: string | null): Promise<Result<Placement>> {
+export async function placeSandbox(
+  db: Db,
+  spec: SandboxSpec,
+  hostId: string | null,
+  containers: ContainerUse,
+): Promise<Result<Placement>> {
   if (hostId !== null) {
+    if (hostId === CONTAINER_HOST) return ok(CONTAINER);
     const host = await findHost(db, hostId);
     if (host?.status === "online" && host.address) return ok({ hostId, address: host.address });
     return refuse("host_lost", "the host that holds the sandbox's files is not online");
   }
-  const best = chooseHost(await listHostLoads(db, spec.teamId), spec);
+  const ownHosts = containers !== "never" && (await bringsOwnHosts(db, spec.teamId));
+  const onlyContainers = containers === "always" && !ownHosts;
+  const best = onlyContainers ? undefined : chooseHost(await listHostLoads(db, spec.teamId), spec);
   if (best) return ok({ hostId: best.id, address: best.address });
+  const fits = sizeFor({ vcpus: spec.vcpus, memoryMb: spec.memoryMb, diskMb: spec.diskSizeMb }) !== undefined;
+  if (containers !== "never" && !ownHosts && fits) return ok(CONTAINER);
+  if (onlyContainers) return refuse("invalid", "the sandbox is larger than the largest container");
   return refuse("no_hosts_available", "no host has room for the sandbox");
+}
+
+/** Where the agent of a place is reached; undefined when it never said so, or is gone. */
+export async function findAddress(db: Db, hostId: string): Promise<string | undefined> {
+  if (hostId === CONTAINER_HOST) return CONTAINER.address;
+  return (await findHost(db, hostId))?.address ?? undefined;
 }
 
 /** The host with the largest remaining share of its tightest resource (R340); undefined when none fits. */

@@ -65,6 +65,12 @@ export async function listHostLoads(db: Db, teamId: string): Promise<HostLoad[]>
   return rows.flatMap(({ address, ...row }) => (address === null ? [] : [{ ...row, address }]));
 }
 
+/** Whether a team runs its sandboxes on hosts of its own only. */
+export async function bringsOwnHosts(db: Db, teamId: string): Promise<boolean> {
+  const [row] = await db.select({ isByoc: teams.isByoc }).from(teams).where(eq(teams.id, teamId));
+  return row?.isByoc ?? false;
+}
+
 /** Ids of the sandboxes placed on a host that are in one of `statuses`. */
 export async function listSandboxesOn(db: Db, hostId: string, statuses: SandboxStatus[]): Promise<string[]> {
   const rows = await db

@@ -3,6 +3,7 @@ import type { Db, Statement } from "#domain/context";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { workspaceKey } from "#domain/workspace/values";
 import { isId } from "#kernel/id";
+import { CONTAINER_HOST } from "#protocol/container";
 import { sandboxes, workspaces } from "#schema";
 
 export type Sandbox = typeof sandboxes.$inferSelect;
@@ -68,7 +69,11 @@ export function publishSandbox(
   id: string,
   patch: Pick<Sandbox, "status" | "statusReason" | "hostId" | "startedAt" | "lastActiveAt" | "updatedAt">,
 ): Statement {
-  return db.update(sandboxes).set(patch).where(eq(sandboxes.id, id));
+  const backend = patch.hostId === CONTAINER_HOST ? "container" : "host";
+  return db
+    .update(sandboxes)
+    .set({ ...patch, backend })
+    .where(eq(sandboxes.id, id));
 }
 
 export const specOf = ({ id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec, templateId }: Sandbox): SandboxSpec => ({

@@ -1,6 +1,6 @@
-import { agentUrl } from "#domain/host/values";
 import { Fault, type FaultCode } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
+import { transportTo } from "#platform/sandbox/transport";
 import { AgentError, type AgentErrorCode } from "#protocol/host-agent";
 import { SupervisorError, type SupervisorErrorCode } from "#protocol/supervisor";
 
@@ -65,13 +65,12 @@ const AGENT_FAULTS: Record<AgentErrorCode, FaultCode | "stale"> = {
  * passes; the signal's reason when the caller gave up.
  */
 export async function callAgent(call: AgentCall): Promise<Response> {
-  const url = agentUrl(call.address);
-  if (!url) throw new Fault("host_lost", "the host has no usable address");
+  const send = transportTo(call.address, call.path);
   const late = new AbortController();
   const deadlineMs = call.deadlineMs === undefined ? CALL_DEADLINE_MS : call.deadlineMs;
   const timer = deadlineMs === null ? null : setTimeout(() => late.abort(), deadlineMs);
   try {
-    const response = await fetch(`${url.origin}${call.path}`, {
+    const response = await send({
       method: call.method,
       headers: { authorization: `Bearer ${call.token}` },
       body: call.body ?? null,
