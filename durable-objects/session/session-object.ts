@@ -21,7 +21,7 @@ export class SessionObject extends DurableObject<Env> {
     if (tables.length === 0) return;
     const live = this.#open();
     live.wake();
-    live.feed.catchUp();
+    void live.feed.catchUp();
   }
 
   async adopt(session: Session): Promise<void> {
@@ -87,8 +87,8 @@ export class SessionObject extends DurableObject<Env> {
   /** The upgrade of `openFeed`; 404 for a session the team has not. */
   override async fetch(request: Request): Promise<Response> {
     const query = new URL(request.url).searchParams;
-    const answer = await this.#with(query.get("team") ?? "", (live) =>
-      ok(live.feed.accept({ after: Number(query.get("after") ?? -1), filter: query.get("run") })),
+    const answer = await this.#with(query.get("team") ?? "", async (live) =>
+      ok(await live.feed.accept({ after: Number(query.get("after") ?? -1), filter: query.get("run") })),
     );
     return answer.ok ? answer.value : new Response(null, { status: 404 });
   }
@@ -98,7 +98,7 @@ export class SessionObject extends DurableObject<Env> {
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
-    if (this.#live?.known) this.#live.feed.receive(socket, data);
+    if (this.#live?.known) await this.#live.feed.receive(socket, data);
     else socket.close(1011, "session not found");
   }
 

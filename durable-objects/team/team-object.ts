@@ -4,6 +4,7 @@ import type { LoggedDelivery } from "#domain/channel/ports";
 import { PLATFORM, type TeamHandle } from "#domain/event/ports";
 import { listTeamEvents, type TeamEventRow } from "#domain/event/repo";
 import { resumeStream } from "#domain/event/resume-stream";
+import { sandboxesOfEvents } from "#domain/event/sandboxes-of-events";
 import type { Result } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { SECOND } from "#kernel/time";
@@ -46,7 +47,12 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
     super(ctx, env);
     migrate(ctx.storage, MIGRATIONS);
     this.#log = new TeamEventLog(ctx.storage.sql, ctx.id.name ?? "");
-    this.#feed = new Feed(ctx, () => this.#log);
+    const about = { db: drizzle(env.DB), log: createLog(env.LOG_LEVEL) };
+    this.#feed = new Feed(
+      ctx,
+      () => this.#log,
+      (events) => sandboxesOfEvents(about, events),
+    );
     this.#deliveries = new Deliveries({
       storage: ctx.storage,
       env,
@@ -54,7 +60,7 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
       wake: (channelId) => env.TEAM.getByName(this.#log.team).deliver(channelId),
       arm: () => this.#arm(),
     });
-    this.#feed.catchUp();
+    ctx.blockConcurrencyWhile(() => this.#feed.catchUp());
     this.#arm();
   }
 
@@ -93,7 +99,7 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
   }
 
   override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {
-    this.#feed.receive(socket, data);
+    await this.#feed.receive(socket, data);
   }
 
   /** The platform stops calling after some failures, so nothing escapes and the alarm is always set again (R9). */

@@ -6,13 +6,13 @@ import type { FeedFrame, FeedRequest } from "#protocol/feed";
 type Numbered = { seq: number | null };
 
 /** A log of which a reader is shown the events. A cursor is what the reader calls a place in the log, its SSE id. */
-export type FeedSource<E extends Numbered> = {
+export type FeedSource<E extends Numbered, F extends FeedFrame<E> = FeedFrame<E>> = {
   /** Opens the feed behind a cursor, or where a reader without one begins. */
   open(cursor: string | undefined): Promise<Response>;
-  frames: z.ZodType<FeedFrame<E>>;
+  frames: z.ZodType<F>;
   cursorOf(seq: number, log: string): string;
-  /** The events as SSE frames. */
-  show(events: E[], cursorOf: (seq: number) => string): string | Promise<string>;
+  /** The events as SSE frames: those of the frame that the reader has not seen. */
+  show(events: E[], cursorOf: (seq: number) => string, frame: F): string;
   /** What a stream begins with, once it is known where it begins. */
   greet?(cursor: string): string;
   signOfLife: SignOfLife;
@@ -29,15 +29,18 @@ const FIRST_PAUSE_MS = 50;
  * gone. A reader that leaves closes the socket and nothing else. Throws what `open` throws at first, so that a missing
  * log is told before the stream begins.
  */
-export async function streamFeed<E extends Numbered>(source: FeedSource<E>, cursor?: string): Promise<SseStream> {
+export async function streamFeed<E extends Numbered, F extends FeedFrame<E>>(
+  source: FeedSource<E, F>,
+  cursor?: string,
+): Promise<SseStream> {
   const feed = new FeedStream(source, cursor);
   await feed.connect();
   return feed.stream;
 }
 
-class FeedStream<E extends Numbered> {
+class FeedStream<E extends Numbered, F extends FeedFrame<E>> {
   readonly stream: SseStream;
-  readonly #source: FeedSource<E>;
+  readonly #source: FeedSource<E, F>;
   #cursor: string | undefined;
   #log: string | undefined;
   #after = -1;
@@ -48,7 +51,7 @@ class FeedStream<E extends Numbered> {
   #work: Promise<void> = Promise.resolve();
   #waiting = 0;
 
-  constructor(source: FeedSource<E>, cursor: string | undefined) {
+  constructor(source: FeedSource<E, F>, cursor: string | undefined) {
     this.#source = source;
     this.#cursor = cursor;
     this.stream = new SseStream(source.signOfLife);
@@ -83,7 +86,7 @@ class FeedStream<E extends Numbered> {
   async #take(socket: WebSocket, text: string): Promise<void> {
     if (this.stream.ended || socket !== this.#socket) return;
     const frame = this.#source.frames.parse(JSON.parse(text));
-    const shown = await this.#show(frame);
+    const shown = this.#show(frame);
     this.#failures = 0;
     if (frame.live) return this.stream.push(shown);
     this.stream.send(shown);
@@ -93,7 +96,8 @@ class FeedStream<E extends Numbered> {
   }
 
   /** What a frame adds to the stream; moves on to where it ends. */
-  async #show({ events, log = "", after, reset }: FeedFrame<E>): Promise<string> {
+  #show(frame: F): string {
+    const { events, log = "", after, reset } = frame;
     const cursorOf = (seq: number) => this.#source.cursorOf(seq, log);
     const sameLog = log === this.#log && reset === undefined;
     const fresh = sameLog ? events.filter(({ seq }) => seq === null || seq > this.#after) : events;
@@ -102,7 +106,7 @@ class FeedStream<E extends Numbered> {
     const begin = numbers[0] === undefined ? reached : numbers[0] - 1;
     const greeting = this.#greeted ? "" : (this.#source.greet?.(cursorOf(begin)) ?? "");
     const warning = reset === undefined ? "" : sseComment(`${reset}; what is kept follows`);
-    const shown = fresh.length === 0 ? "" : await this.#source.show(fresh, cursorOf);
+    const shown = fresh.length === 0 ? "" : this.#source.show(fresh, cursorOf, frame);
     this.#greeted = true;
     this.#log = log;
     this.#after = reached;

@@ -53,5 +53,27 @@ export type TransientEvent = z.infer<typeof TransientEvent>;
 export const AnyTeamEvent = z.union([TeamEvent, TransientEvent]);
 export type AnyTeamEvent = z.infer<typeof AnyTeamEvent>;
 
-/** Frames of a team's feed, which is opened with the query `last-event-id`, where the reader has one. */
-export const TeamFrame = feedFrame(FeedEvent);
+/** A sandbox as it is when a frame is made, with what readers are shown of it. */
+export const FeedSandbox = z.object({
+  id: z.string(),
+  teamId: z.string(),
+  status: z.string(),
+  template: z.string(),
+  vcpus: z.int(),
+  memoryMb: z.int(),
+  diskSizeMb: z.int(),
+  timeoutSec: z.int(),
+  metadata: z.record(z.string(), z.string()),
+  createdAt: z.int(),
+  startedAt: z.int().nullable(),
+  lastActiveAt: z.int().nullable(),
+  updatedAt: z.int(),
+});
+export type FeedSandbox = z.infer<typeof FeedSandbox>;
+
+/**
+ * Frames of a team's feed, which is opened with the query `last-event-id`, where the reader has one. A frame carries the
+ * sandboxes that its events are about, each once; one that is gone, or could not be read, is missing.
+ */
+export const TeamFrame = feedFrame(FeedEvent).extend({ sandboxes: z.array(FeedSandbox).default([]) });
+export type TeamFrame = z.infer<typeof TeamFrame>;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Sandbox } from "#domain/sandbox/repo";
 import { SANDBOX_STATUSES } from "#domain/sandbox/status";
 import { iso } from "#kernel/time";
+import type { FeedSandbox } from "#protocol/team-feed";
 
 export const Capsule = z
   .object({
@@ -25,7 +26,7 @@ export const Capsule = z
 const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));
 
 /** A sandbox in this contract's words. Sandboxes have no network of their own, so both addresses are empty (A58). */
-export const toCapsule = (sandbox: Sandbox): z.input<typeof Capsule> => ({
+export const toCapsule = (sandbox: Pick<Sandbox, keyof FeedSandbox>): z.input<typeof Capsule> => ({
   id: sandbox.id,
   status: sandbox.status,
   template: sandbox.template,

@@ -2,15 +2,13 @@ import { z } from "zod";
 import type { Ctx } from "#domain/context";
 import { openPlatformFeed, openTeamFeed } from "#domain/event/open-feed";
 import { streamId } from "#domain/event/resume-stream";
-import { sandboxesOfEvents } from "#domain/event/sandboxes-of-events";
-import type { Sandbox } from "#domain/sandbox/repo";
 import { type FeedSource, streamFeed } from "#http/feed-stream";
 import { guardedStream } from "#http/guarded-stream";
 import { operation, RawAnswer } from "#http/operation";
 import { sseFrame } from "#http/sse";
 import { iso, SECOND } from "#kernel/time";
 import type { FeedEvent } from "#protocol/feed";
-import { AnyTeamEvent, STATE_CHANGED, STORED_EVENTS, TeamFrame } from "#protocol/team-feed";
+import { AnyTeamEvent, type FeedSandbox, STATE_CHANGED, STORED_EVENTS, TeamFrame } from "#protocol/team-feed";
 import { Capsule, toCapsule } from "#surfaces/platform/capsules";
 
 const CONNECTED = "connected";
@@ -29,8 +27,9 @@ const SseEvent = z
   .meta({ id: "SSEEvent" });
 
 /** An event in this contract's words; only those of capsules show one, as it is now (R369). */
-function toSseEvent(event: AnyTeamEvent, sandbox: Sandbox | undefined): z.input<typeof SseEvent> {
-  const { type, resource, actor, metadata, at } = event;
+function toSseEvent(event: AnyTeamEvent, sandboxes: readonly FeedSandbox[]): z.input<typeof SseEvent> {
+  const { type, teamId, resource, actor, metadata, at } = event;
+  const sandbox = sandboxes.find((one) => one.id === resource.id && one.teamId === teamId);
   return {
     event: type,
     ...("outcome" in event && { outcome: event.outcome }),
@@ -38,31 +37,32 @@ function toSseEvent(event: AnyTeamEvent, sandbox: Sandbox | undefined): z.input<
     actor,
     metadata,
     ...("error" in event && { error: event.error }),
-    ...(resource.type === "sandbox" && { sandbox: sandbox ? toCapsule(sandbox) : null }),
+    ...(resource.type === "sandbox" && { sandbox: sandbox ? asCapsule(sandbox) : null }),
     timestamp: iso(at),
   };
 }
+
+const asCapsule = (sandbox: FeedSandbox) =>
+  toCapsule({ ...sandbox, status: Capsule.shape.status.parse(sandbox.status) });
 
 const frameOf = (id: string | undefined, event: z.input<typeof SseEvent>): string => {
   const shown = SseEvent.parse(event);
   return sseFrame({ ...(id !== undefined && { id }), event: shown.event, data: JSON.stringify(shown) });
 };
 
+type Source = FeedSource<FeedEvent, TeamFrame>;
+
 /** What a stream is made of: the events of a feed, with ids that name the feed's log. */
-const sourceOf = (ctx: Ctx, open: FeedSource<FeedEvent>["open"]): FeedSource<FeedEvent> => ({
+const sourceOf = (ctx: Ctx, open: Source["open"]): Source => ({
   open,
   frames: TeamFrame,
   cursorOf: (seq, log) => streamId(log, seq),
-  async show(events, cursorOf) {
-    const parsed = events.map(({ seq, data }) => ({ seq, event: AnyTeamEvent.parse(JSON.parse(data)) }));
-    const sandboxOf = await sandboxesOfEvents(
-      ctx,
-      parsed.map(({ event }) => event),
-    );
-    const frames = parsed.map(({ seq, event }) =>
-      frameOf(seq === null ? undefined : cursorOf(seq), toSseEvent(event, sandboxOf(event))),
-    );
-    return frames.join("");
+  show(events, cursorOf, { sandboxes }) {
+    const shown = events.map(({ seq, data }) => {
+      const event = AnyTeamEvent.parse(JSON.parse(data));
+      return frameOf(seq === null ? undefined : cursorOf(seq), toSseEvent(event, sandboxes));
+    });
+    return shown.join("");
   },
   // Its id is where the stream begins, so that a reader that is cut before the first event misses none either.
   greet: (cursor) => frameOf(cursor, { event: CONNECTED, timestamp: iso(ctx.now()) }),

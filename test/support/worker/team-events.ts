@@ -30,11 +30,14 @@ export async function readFeed(teamId: string, lastEventId?: string) {
     live: false,
     reset: undefined as string | undefined,
     events: [] as FeedEvent[],
+    /** Ids of the sandboxes that frames carried. */
+    sandboxes: [] as string[],
   };
   socket.addEventListener("message", ({ data }) => {
-    const { log = "", after = -1, live, reset, events } = TeamFrame.parse(JSON.parse(String(data)));
+    const { log = "", after = -1, live, reset, events, sandboxes } = TeamFrame.parse(JSON.parse(String(data)));
     Object.assign(reader, { log, after, live: reader.live || live, reset: reader.reset ?? reset });
     reader.events.push(...events);
+    reader.sandboxes.push(...sandboxes.map(({ id }) => id));
     if (!live) socket.send(JSON.stringify({ v: 1, type: "more", after } satisfies FeedRequest));
   });
   socket.accept();
