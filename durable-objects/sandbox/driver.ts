@@ -4,6 +4,7 @@ import { type DriverEffect, type SandboxEvent, type SandboxState, stillWanted } 
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { Fault, type Result } from "#kernel/fault";
 import { createLog } from "#kernel/log";
+import { type KeptMetrics, keepMetrics } from "#objects/sandbox/metrics";
 import { containerUse } from "#platform/sandbox/container-use";
 import { sandboxBackend } from "#platform/sandbox/port";
 
@@ -11,6 +12,7 @@ import { sandboxBackend } from "#platform/sandbox/port";
 type Owner = {
   spec(): SandboxSpec | undefined;
   state(): SandboxState;
+  metrics: KeptMetrics;
   send(event: SandboxEvent): Result<SandboxState>;
   until(done: (state: SandboxState) => boolean): Promise<void>;
 };
@@ -49,6 +51,7 @@ export class SandboxDriver {
     const address = await findAddress(drizzle(this.#env.DB), hostId);
     if (address) {
       const backend = sandboxBackend(this.#env, { hostId, address });
+      await keepMetrics(this.#owner.metrics, backend, { id: spec.id, generation, wiped: files === "wipe" });
       const answer = await backend.stop(spec.id, generation, files);
       if (!answer.ok && Date.now() < giveUpAt) throw new Fault(answer.code, answer.message);
     }

@@ -10,7 +10,14 @@ import {
   step,
 } from "#domain/sandbox/machine";
 import { withNews } from "#domain/sandbox/news";
-import type { RouteOptions, SandboxHandle, SandboxRoute, SandboxSpec, SandboxView } from "#domain/sandbox/ports";
+import type {
+  RouteOptions,
+  SandboxHandle,
+  SandboxMetrics,
+  SandboxRoute,
+  SandboxSpec,
+  SandboxView,
+} from "#domain/sandbox/ports";
 import { findSandbox, specOf } from "#domain/sandbox/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
@@ -20,8 +27,12 @@ import { migrate } from "#objects/kit/migrate";
 import { Outbox } from "#objects/kit/outbox";
 import { SandboxDirectory } from "#objects/sandbox/directory";
 import { SandboxDriver } from "#objects/sandbox/driver";
+import { LoadReports } from "#objects/sandbox/load-reports";
+import { KeptMetrics, readMetrics } from "#objects/sandbox/metrics";
 import { SANDBOX_MIGRATIONS, SandboxStore } from "#objects/sandbox/store";
 import { signControlToken } from "#platform/sandbox/control-token";
+import { sandboxBackend } from "#platform/sandbox/port";
+import type { MetricTier } from "#protocol/host-agent";
 import type { EventActor } from "#protocol/team-feed";
 
 const RETRY_MS = 5_000;
@@ -39,9 +50,12 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     this.#told.perform(e, seq),
   );
   readonly #drivers = new Outbox<DriverEffect>(this.ctx.storage, "drivers", (effect) => this.#driver.perform(effect));
+  readonly #loads = new LoadReports(this.ctx.storage, this.env);
+  readonly #metrics = new KeptMetrics(this.ctx.storage);
   readonly #driver = new SandboxDriver(this.env, {
     spec: () => this.#store.spec,
     state: () => this.#store.state,
+    metrics: this.#metrics,
     send: (event) => this.#send(event),
     until: (done) => this.#until(done),
   });
@@ -54,6 +68,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     super(ctx, env);
     migrate(ctx.storage, SANDBOX_MIGRATIONS);
     this.#store.load();
+    this.#loads.note(this.#store.spec, this.#store.state, Date.now());
     this.#arm();
   }
 
@@ -97,6 +112,14 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     if (this.#store.spec?.teamId === teamId && this.#store.state.status === "running") this.#noteActivity(Date.now());
   }
 
+  async metrics(teamId: string, tier: MetricTier): Promise<Result<SandboxMetrics>> {
+    const unknown = await this.#unknown(teamId);
+    if (unknown) return unknown;
+    const { hostId, address, status, generation } = this.#store.state;
+    const machine = hostId && address ? sandboxBackend(this.env, { hostId, address }) : undefined;
+    return readMetrics(this.#metrics, machine, { id: this.ctx.id.name ?? "", status, generation }, tier);
+  }
+
   async nudge(): Promise<void> {
     if (!this.#store.spec) return;
     this.#send({ type: "tick" });
@@ -108,6 +131,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   /** The platform stops calling after some failures, so nothing escapes and the alarm is always set again (R9). */
   override async alarm(): Promise<void> {
     try {
+      this.#metrics.drop(Date.now());
       if (this.#store.spec) this.#send({ type: "tick" });
       await this.#drain();
     } catch (error) {
@@ -155,6 +179,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     if (effects.length === 0) return ok(state);
     this.ctx.storage.transactionSync(() => {
       this.#store.save(state);
+      this.#loads.note(this.#store.spec, state, Date.now());
       for (const effect of effects) {
         if (effect.type === "boot" || effect.type === "halt") this.#drivers.add([effect]);
         else this.#directory.add([effect]);
@@ -182,13 +207,14 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   async #drain(): Promise<void> {
-    await Promise.all([this.#directory.drain(), this.#drivers.drain()]);
+    await Promise.all([this.#directory.drain(), this.#drivers.drain(), this.#loads.outbox.drain()]);
     this.#arm();
   }
 
   #arm(): void {
     const { state } = this.#store;
-    arm(this.ctx, isMoving(state) ? state.deadline : null, this.#directory.due(), this.#drivers.due());
+    const work = [this.#directory.due(), this.#drivers.due(), this.#loads.outbox.due(), this.#metrics.dropAt()];
+    arm(this.ctx, isMoving(state) ? state.deadline : null, ...work);
   }
 
   /** Signing is shared by everyone who asks within half the token's life, and nothing else is awaited. */

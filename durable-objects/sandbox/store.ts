@@ -1,11 +1,15 @@
 import { initialSandbox, type SandboxState } from "#domain/sandbox/machine";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { Outbox } from "#objects/kit/outbox";
+import { LoadReports } from "#objects/sandbox/load-reports";
+import { KeptMetrics } from "#objects/sandbox/metrics";
 
 export const SANDBOX_MIGRATIONS = [
   `CREATE TABLE sandbox (one INTEGER PRIMARY KEY CHECK (one = 1), spec TEXT NOT NULL, state TEXT NOT NULL,
     last_active_at INTEGER)`,
   Outbox.MIGRATION,
+  LoadReports.MIGRATION,
+  KeptMetrics.MIGRATION,
 ];
 
 /** What a sandbox's object keeps: one row, and its copy in memory that reads use. */

@@ -5,6 +5,8 @@ import { PLATFORM, type TeamHandle } from "#domain/event/ports";
 import { listTeamEvents, type TeamEventRow } from "#domain/event/repo";
 import { resumeStream } from "#domain/event/resume-stream";
 import { sandboxesOfEvents } from "#domain/event/sandboxes-of-events";
+import type { DayUsage, LoadReport, TeamStats } from "#domain/usage/ports";
+import type { StatsRange } from "#domain/usage/values";
 import type { Result } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { SECOND } from "#kernel/time";
@@ -15,11 +17,13 @@ import { Outbox } from "#objects/kit/outbox";
 import { Deliveries } from "#objects/team/deliveries";
 import { DeliveryTable } from "#objects/team/delivery-table";
 import { TeamEventLog } from "#objects/team/event-log";
+import { TeamUsage } from "#objects/team/usage";
+import { UsageTable } from "#objects/team/usage-table";
 import { teamPort } from "#platform/event/port";
 import type { FeedEvent } from "#protocol/feed";
 import type { TransientEvent } from "#protocol/team-feed";
 
-const MIGRATIONS = [TeamEventLog.MIGRATION, Outbox.MIGRATION, DeliveryTable.MIGRATION];
+const MIGRATIONS = [TeamEventLog.MIGRATION, Outbox.MIGRATION, DeliveryTable.MIGRATION, UsageTable.MIGRATION];
 const RETRY_MS = 5 * SECOND;
 /** Rows of the directory that are taken up in one transaction. */
 const PAGE = 200;
@@ -37,6 +41,7 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
   readonly #log: TeamEventLog;
   readonly #feed: Feed<FeedEvent>;
   readonly #deliveries: Deliveries;
+  readonly #usage = new TeamUsage(this.ctx.storage);
   readonly #forwards = new Outbox<Forward>(this.ctx.storage, "forwards", (forward) => this.#forward(forward));
   #taking: Promise<void> | undefined;
   #again = false;
@@ -85,6 +90,18 @@ export class TeamObject extends DurableObject<Env> implements Omit<TeamHandle, "
 
   async dropDeliveries(channelId: string): Promise<void> {
     this.#deliveries.forget(channelId);
+  }
+
+  async reportLoad(report: LoadReport): Promise<void> {
+    this.#usage.report(report, Date.now());
+  }
+
+  async stats(range: StatsRange, since: number): Promise<TeamStats> {
+    return this.#usage.stats(range, since, Date.now());
+  }
+
+  async usageDays(from: number, to: number): Promise<DayUsage[]> {
+    return this.#usage.days(from, to, Date.now());
   }
 
   /** Sends what is due to one channel, in the background of this call; the object itself calls it. */

@@ -115,9 +115,15 @@ export class Sandboxes {
     return sandbox;
   }
 
-  /** What was measured of a sandbox since it started, be it frozen or not. */
+  /**
+   * What was measured of a sandbox since it started, be it frozen or not. A newer generation may ask too: its first act may
+   * be to end the one that runs, and what was measured ends with that.
+   */
   metrics(id: string, generation: number, tiers: readonly MetricTier[]): AgentMetrics {
-    return this.#current(id, generation).metrics.read(tiers);
+    this.#fence(id, generation);
+    const running = this.#running.get(id);
+    if (!running) throw new Failure("sandbox_not_running", "this sandbox does not run here");
+    return running.metrics.read(tiers);
   }
 
   #sample(): void {

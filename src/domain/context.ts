@@ -13,6 +13,7 @@ import type { PrincipalPort } from "#domain/principal/ports";
 import type { SandboxPort } from "#domain/sandbox/ports";
 import type { SecretBox } from "#domain/secret/ports";
 import type { SessionPort } from "#domain/session/ports";
+import type { UsagePort } from "#domain/usage/ports";
 import type { IdKind } from "#kernel/id";
 import type { Log } from "#kernel/log";
 
@@ -29,6 +30,7 @@ export type Ports = {
   hosts: HostPort;
   principals: PrincipalPort;
   teams: TeamPort;
+  usage: UsagePort;
   models: ModelCatalog;
   secrets: SecretBox;
   mailer: Mailer;

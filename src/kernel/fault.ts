@@ -43,6 +43,7 @@ export const FAULTS = {
   delivery_not_found: { status: 404, retryable: false },
   workspace_not_found: { status: 404, retryable: false },
   sandbox_not_found: { status: 404, retryable: false },
+  metrics_not_found: { status: 404, retryable: false },
   host_not_found: { status: 404, retryable: false },
   session_not_found: { status: 404, retryable: false },
   message_not_found: { status: 404, retryable: false },

@@ -15,6 +15,7 @@ import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
 import { secretBox } from "#platform/secret-box";
 import { sessionPort } from "#platform/session/port";
+import { usagePort } from "#platform/usage/port";
 
 /** The ports of an environment. They are stateless wrappers of its bindings. */
 const portsOf = (env: Env): Ports => ({
@@ -23,6 +24,7 @@ const portsOf = (env: Env): Ports => ({
   hosts: makeHostPort(env),
   principals: principalPort(env),
   teams: teamPort(env),
+  usage: usagePort(env),
   models: catalog(env),
   secrets: secretBox(env),
   mailer: mailer(env),

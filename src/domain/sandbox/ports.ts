@@ -1,5 +1,6 @@
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
+import type { AgentMetrics, MetricPoint, MetricTier } from "#protocol/host-agent";
 import type { ExecRequest, ExecResult, FILE_SORTS, FileList, FileStat, GlobResult } from "#protocol/supervisor";
 import type { EventActor } from "#protocol/team-feed";
 
@@ -17,6 +18,9 @@ export type SandboxSpec = {
 };
 
 export type SandboxView = { status: SandboxStatus; reason: string | null; hostId: string | null; generation: number };
+
+/** Points of one tier, oldest first; `live` is false when they end with a pause. */
+export type SandboxMetrics = { points: MetricPoint[]; live: boolean };
 
 /** How to reach a running sandbox: where its host is, and a short-lived token for this sandbox and generation. */
 export type SandboxRoute = {
@@ -54,6 +58,8 @@ export interface SandboxHandle {
   route(teamId: string, options?: RouteOptions): Promise<Result<SandboxRoute>>;
   /** Notes activity, which puts off the pause of an idle sandbox. */
   touch(teamId: string): Promise<void>;
+  /** What a running or paused sandbox used; `metrics_not_found` of any other. */
+  metrics(teamId: string, tier: MetricTier): Promise<Result<SandboxMetrics>>;
   nudge(): Promise<void>;
 }
 
@@ -99,4 +105,6 @@ export interface SandboxBackend {
   stop(sandboxId: string, generation: number, files: "keep" | "wipe"): Promise<Result<null>>;
   /** Whether the sandbox runs there under this generation. */
   inspect(sandboxId: string, generation: number): Promise<Result<{ running: boolean }>>;
+  /** What was measured since the sandbox was started, also by an older generation that still runs or is frozen there. */
+  metrics(sandboxId: string, generation: number, tier: MetricTier | "all"): Promise<Result<AgentMetrics["tiers"]>>;
 }

@@ -4,7 +4,7 @@ import { type Result, settle } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import { callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import { signControlToken } from "#platform/sandbox/control-token";
-import { AgentSandbox, type StartSandbox } from "#protocol/host-agent";
+import { AgentMetrics, AgentSandbox, type MetricTier, type StartSandbox } from "#protocol/host-agent";
 
 /** Processes and threads one sandbox may have. */
 const PIDS = 512;
@@ -12,6 +12,8 @@ const PIDS = 512;
 const START_DEADLINE_MS = 60 * SECOND;
 const STOP_DEADLINE_MS = 25 * SECOND;
 const INSPECT_DEADLINE_MS = 5 * SECOND;
+/** Pauses and stops wait for it. */
+const METRICS_DEADLINE_MS = 2 * SECOND;
 
 /** Sandboxes on a host agent, over HTTP with a token for each call. */
 export class HostBackend implements SandboxBackend {
@@ -51,17 +53,24 @@ export class HostBackend implements SandboxBackend {
     });
   }
 
+  metrics(id: string, generation: number, tier: MetricTier | "all"): Promise<Result<AgentMetrics["tiers"]>> {
+    return settle(async () => {
+      const response = await this.#call(id, generation, "GET", METRICS_DEADLINE_MS, `/metrics?tier=${tier}`);
+      return (await readAnswer(response, AgentMetrics)).tiers;
+    });
+  }
+
   async #call(
     sandboxId: string,
     generation: number,
     method: "GET" | "PUT" | "DELETE",
     deadlineMs: number,
-    query = "",
+    rest = "",
     body?: string,
   ): Promise<Response> {
     const { hostId, address } = this.#placement;
     const { token } = await signControlToken(this.#env, { hostId, sandboxId, generation }, "lifecycle");
-    return callAgent({ address, token, method, path: `/v1/sandboxes/${sandboxId}${query}`, body, deadlineMs });
+    return callAgent({ address, token, method, path: `/v1/sandboxes/${sandboxId}${rest}`, body, deadlineMs });
   }
 }
 

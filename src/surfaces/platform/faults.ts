@@ -50,6 +50,7 @@ const WORDS: Record<FaultCode, string> = {
   delivery_not_found: "not_found",
   workspace_not_found: "not_found",
   sandbox_not_found: "not_found",
+  metrics_not_found: "not_found",
   host_not_found: "not_found",
   session_not_found: "not_found",
   message_not_found: "not_found",

@@ -16,9 +16,11 @@ import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
 import { meOperations } from "#surfaces/platform/me";
 import { memberOperations } from "#surfaces/platform/members";
+import { metricOperations } from "#surfaces/platform/metrics";
 import { oauthOperations } from "#surfaces/platform/oauth";
 import { snapshotOperations } from "#surfaces/platform/snapshots";
 import { teamOperations } from "#surfaces/platform/teams";
+import { usageOperations } from "#surfaces/platform/usage";
 import { userOperations } from "#surfaces/platform/users";
 
 export const platformOperations: readonly Operation[] = [
@@ -41,6 +43,9 @@ export const platformOperations: readonly Operation[] = [
   ...hostAgentOperations,
   ...healthOperations,
   ...eventOperations,
+  // Before what is below a capsule's id: their paths would be taken for ids.
+  ...usageOperations,
+  ...metricOperations,
 ];
 
 /** Accounts, teams, keys, events and hosts, as the Wrenn API has them. */

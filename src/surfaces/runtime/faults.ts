@@ -51,6 +51,7 @@ const WORDS: Record<FaultCode, string> = {
   delivery_not_found: "delivery_not_found",
   workspace_not_found: "workspace_not_found",
   sandbox_not_found: "sandbox_not_found",
+  metrics_not_found: "metrics_not_found",
   host_not_found: "host_not_found",
   session_not_found: "session_not_found",
   message_not_found: "message_not_found",

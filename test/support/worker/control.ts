@@ -13,6 +13,7 @@ import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
+import { usagePort } from "#platform/usage/port";
 import { teams } from "#schema";
 import { FakeAgent } from "#test/worker/fake-agent";
 
@@ -49,6 +50,7 @@ export function ctxOf(actor: Actor): Ctx {
     hosts: makeHostPort(env),
     sandboxes: makeSandboxPort(env),
     teams: teamPort(env),
+    usage: usagePort(env),
     sessions: missing("sessions"),
     principals: principalPort(env),
     models: missing("models"),

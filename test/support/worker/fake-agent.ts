@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { vi } from "vitest";
 import { makeHostTokens } from "#platform/host/tokens";
-import type { AgentErrorCode } from "#protocol/host-agent";
+import type { AgentErrorCode, AgentMetrics, MetricTier } from "#protocol/host-agent";
 import type { SupervisorErrorCode } from "#protocol/supervisor";
 
 type Seen = { method: string; path: string; act: unknown; generation: number; body: string };
@@ -28,6 +28,8 @@ export class FakeAgent {
   refuseStart: AgentErrorCode | undefined;
   /** Starts wait for this. */
   gate: Promise<void> = Promise.resolve();
+  /** What was measured of every sandbox since it was started. */
+  measured: AgentMetrics["tiers"] = {};
   inside: Inside = () => supervisorRefusal("internal");
 
   constructor(hostId: string) {
@@ -52,6 +54,7 @@ export class FakeAgent {
     const body = request.method === "PUT" || request.method === "POST" ? await request.clone().text() : "";
     this.seen.push({ method: request.method, path: rest, act: payload.act, generation, body });
     if (generation < (this.newest.get(id) ?? 0)) return refusal("stale_generation", 409);
+    if (rest === "/metrics") return this.#metrics(request, id);
     if (rest !== "") return this.#use(request, id, generation, rest);
     return this.#lifecycle(request, id, generation);
   }
@@ -72,6 +75,12 @@ export class FakeAgent {
     if (request.method === "DELETE") return new Response(null, { status: 204 });
     const status = this.running.has(id) ? "running" : "stopped";
     return Response.json({ id, generation, status, bootMs: 1, unenforced: [] });
+  }
+
+  #metrics(request: Request, id: string): Response {
+    if (!this.running.has(id)) return refusal("sandbox_not_running", 409);
+    const tier = new URL(request.url).searchParams.get("tier") as MetricTier | "all";
+    return Response.json({ tiers: tier === "all" ? this.measured : { [tier]: this.measured[tier] ?? [] } });
   }
 
   #use(request: Request, id: string, generation: number, rest: string): Response | Promise<Response> {

@@ -34,6 +34,8 @@ export type Row = {
   missing?: number;
   /** Status for an id of another kind of thing; by default the one of a missing thing. */
   wrongKind?: number;
+  /** True where the caller may know both things, and the same status has another reason for each. */
+  tellsApart?: boolean;
   /** Callers for whom it is otherwise. */
   except?: Partial<Record<Principal, Verdict>>;
 };
