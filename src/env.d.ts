@@ -18,6 +18,10 @@ interface __BaseEnv_Env {
   TELEGRAM_API_URL?: string;
   /** Origin of the web app, such as `https://app.example.com`, to which letters link. */
   APP_URL?: string;
+  /** Largest sizes of a sandbox; see `domain/sandbox/limits`. */
+  MAX_VCPUS?: string;
+  MAX_MEMORY_MB?: string;
+  MAX_DISK_MB?: string;
   /** Header in which the reverse proxy in front of a server of one's own writes who called it. */
   TRUSTED_PROXY_HEADER?: string;
   /** Sender of letters, an address the e-mail binding may send from; without it letters stay in the outbox. */

@@ -1,5 +1,5 @@
 import { drizzle } from "drizzle-orm/d1";
-import { systemActor } from "#domain/actor";
+import { type Actor, systemActor } from "#domain/actor";
 import { type AuditAction, audit } from "#domain/audit/audit";
 import { commit } from "#domain/context";
 import { announce } from "#domain/event/announce";
@@ -20,21 +20,24 @@ type Entry = {
   subjectId: string;
   at: number;
   metadata?: Record<string, unknown>;
+  /** Who asked for it, in which request; the system by default. */
+  by?: Pick<Actor, "kind" | "id" | "name" | "credentialId"> & { requestId: string };
   event?: NewTeamEvent;
 };
 
 /**
- * Writes the audit entry and the event of a change an object made by itself, and announces the event. `effectId` names
+ * Writes the audit entry and the event of a change that an object made, and announces the event. `effectId` names
  * the effect that does so, within the object; the rows' ids follow from it, so a repeated effect leaves one of each.
  */
 export async function recordChange({ ctx: object, env }: Self, effectId: string, entry: Entry): Promise<void> {
-  const { teamId, action, subjectId, at, metadata, event } = entry;
+  const { teamId, action, subjectId, at, metadata, by, event } = entry;
   const digest = await sha256(`${subjectId}:${effectId}`);
   const random = Uint8Array.from(digest.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
   const newId = (kind: IdKind) => makeId(kind, at, random);
   const db = drizzle(env.DB);
-  const actor = systemActor("system", teamId ?? "");
-  const ctx = { actor, db, newId, now: () => at, requestId: `${subjectId}:${effectId}` };
+  const { requestId = `${subjectId}:${effectId}`, ...who } = by ?? {};
+  const actor = { ...systemActor("system", teamId ?? ""), ...who };
+  const ctx = { actor, db, newId, now: () => at, requestId };
   const rows = [action && audit(ctx, action, subjectId, metadata), event && emit(ctx, event)];
   const [first, ...rest] = rows.filter((row) => row !== undefined && row !== null);
   if (first) await commit(db, first, ...rest);

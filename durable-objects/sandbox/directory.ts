@@ -1,5 +1,5 @@
 import { drizzle } from "drizzle-orm/d1";
-import { makerOf, SYSTEM } from "#domain/event/actors";
+import { eventActor, makerOf, SYSTEM } from "#domain/event/actors";
 import { tellReaders } from "#domain/event/announce";
 import type { NewTeamEvent } from "#domain/event/emit";
 import type { DirectoryEffect, SandboxState } from "#domain/sandbox/machine";
@@ -37,11 +37,11 @@ export class SandboxDirectory {
     await publishSandbox(drizzle(this.#env.DB), told.spec.id, { ...patch, updatedAt: Date.now() });
   }
 
-  async #record({ action, at, reason, news }: Effect<"record">, seq: number, told: Told): Promise<void> {
+  async #record({ action, at, reason, by, news }: Effect<"record">, seq: number, told: Told): Promise<void> {
     const { id: subjectId, teamId } = told.spec;
     const metadata = reason === null ? {} : { reason };
     const event = news && (await this.#eventOf(news, at, told));
-    const entry = { teamId, action, subjectId, at, metadata, ...(event && { event }) };
+    const entry = { teamId, action, subjectId, at, metadata, ...(by && { by }), ...(event && { event }) };
     await recordChange({ ctx: this.#ctx, env: this.#env }, String(seq), entry);
   }
 
@@ -52,7 +52,7 @@ export class SandboxDirectory {
       return { ...news, ...about, actor: await makerOf(drizzle(this.#env.DB), spec.id), metadata: {} };
     }
     const { reason, ...what } = news;
-    return { ...what, ...about, actor: state.stoppedBy ?? SYSTEM, metadata: reason === null ? {} : { reason } };
+    return { ...what, ...about, actor: actorOf(state), metadata: reason === null ? {} : { reason } };
   }
 
   /** Nobody waits for what is only told, so a failure is the end of it. */
@@ -61,7 +61,7 @@ export class SandboxDirectory {
       type: "capsule.state.changed",
       teamId: spec.teamId,
       resource: { id: spec.id, type: "sandbox" },
-      actor: (to === "stopping" || to === "stopped" ? state.stoppedBy : null) ?? SYSTEM,
+      actor: to === "starting" || to === "running" ? SYSTEM : actorOf(state),
       metadata: { from, to, ...(to === "missing" && { reason: "host_failure" }) },
       at,
     };
@@ -72,3 +72,5 @@ export class SandboxDirectory {
     }
   }
 }
+
+const actorOf = ({ by }: SandboxState) => (by ? eventActor(by) : SYSTEM);

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
+import type { Initiator } from "#domain/sandbox/initiator";
 import {
   type DirectoryEffect,
   type DriverEffect,
@@ -18,10 +19,10 @@ import type {
   SandboxSpec,
   SandboxView,
 } from "#domain/sandbox/ports";
-import { findSandbox, specOf } from "#domain/sandbox/repo";
+import { findSandbox, listSandboxesById, specOf } from "#domain/sandbox/repo";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
-import { MINUTE } from "#kernel/time";
+import { SECOND } from "#kernel/time";
 import { arm } from "#objects/kit/arm";
 import { migrate } from "#objects/kit/migrate";
 import { Outbox } from "#objects/kit/outbox";
@@ -33,11 +34,11 @@ import { SANDBOX_MIGRATIONS, SandboxStore } from "#objects/sandbox/store";
 import { signControlToken } from "#platform/sandbox/control-token";
 import { sandboxBackend } from "#platform/sandbox/port";
 import type { MetricTier } from "#protocol/host-agent";
-import type { EventActor } from "#protocol/team-feed";
 
 const RETRY_MS = 5_000;
-/** How often activity is written down while a sandbox is in use. */
-const ACTIVITY_EVERY_MS = MINUTE;
+/** The directory learns of activity this often while a sandbox is in use, and the object's own storage this often. */
+const TELL_ACTIVITY_MS = 30 * SECOND;
+const KEEP_ACTIVITY_MS = SECOND;
 
 /** Shell around one sandbox's machine: load, step, persist, then perform effects. It holds no rules. */
 export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
@@ -63,6 +64,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   #checking: Promise<void> | undefined;
   #route: Promise<SandboxRoute> | undefined;
   #routeFreshUntil = 0;
+  #activityToldAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -84,12 +86,28 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return (await this.#unknown(teamId)) ?? this.#start();
   }
 
-  async stop(teamId: string, by?: EventActor): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#stop("keep", by);
+  async begin(spec: SandboxSpec): Promise<Result<SandboxView>> {
+    this.#store.adopt(spec);
+    const started = this.#send({ type: "start" });
+    return started.ok ? ok(this.#view()) : started;
   }
 
-  async destroy(teamId: string, by?: EventActor): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#stop("wipe", by);
+  async stop(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#ask({ type: "stop", files: "keep", ...(by && { by }) });
+  }
+
+  async destroy(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#ask({ type: "stop", files: "wipe", ...(by && { by }) });
+  }
+
+  async ping(teamId: string): Promise<Result<null>> {
+    const unknown = await this.#unknown(teamId);
+    if (unknown) return unknown;
+    const { status } = this.#store.state;
+    if (status !== "running") return refuse("sandbox_not_running", `the sandbox is ${status}`);
+    this.#noteActivity(Date.now(), true);
+    await this.#directory.drain();
+    return ok(null);
   }
 
   async route(teamId: string, { lost, wake = true, quiet = false }: RouteOptions = {}): Promise<Result<SandboxRoute>> {
@@ -121,6 +139,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   async nudge(): Promise<void> {
+    if (!this.#store.spec) await this.#catchUp();
     if (!this.#store.spec) return;
     this.#send({ type: "tick" });
     const { status } = this.#store.state;
@@ -149,6 +168,12 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return this.#store.spec?.teamId === teamId ? undefined : refuse("sandbox_not_found", "sandbox not found");
   }
 
+  /** An object that was never reached, though its row says that it was to start. */
+  async #catchUp(): Promise<void> {
+    const [row] = await listSandboxesById(drizzle(this.env.DB), [this.ctx.id.name ?? ""]);
+    if (row?.status === "starting") await this.begin(specOf(row));
+  }
+
   async #start(): Promise<Result<SandboxView>> {
     const started = this.#send({ type: "start" });
     if (!started.ok) return started;
@@ -158,9 +183,13 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return refuse(fault ?? "sandbox_not_running", reason ?? `the sandbox is ${status}`);
   }
 
-  #stop(files: "keep" | "wipe", by?: EventActor): Result<SandboxView> {
-    const stopped = this.#send({ type: "stop", files, ...(by && { by }) });
-    return stopped.ok ? ok(this.#view()) : stopped;
+  /** Answers once the directory knows, so that whoever asked reads there what they were told. */
+  async #ask(event: SandboxEvent): Promise<Result<SandboxView>> {
+    const sent = this.#send(event);
+    if (!sent.ok) return sent;
+    const view = this.#view();
+    await this.#directory.drain();
+    return ok(view);
   }
 
   /** Asks the host whether the sandbox still runs there; callers that come meanwhile share the answer. */
@@ -172,14 +201,17 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   #send(event: SandboxEvent): Result<SandboxState> {
-    const stepped = step(this.#store.state, event, Date.now());
+    const now = Date.now();
+    const stepped = step(this.#store.state, event, now);
     if (!stepped.ok) return stepped;
     const { state } = stepped.value;
-    const effects = withNews(this.#store.state, stepped.value, Date.now());
+    const effects = withNews(this.#store.state, stepped.value, now);
     if (effects.length === 0) return ok(state);
+    const runs = state.status === "running" && this.#store.state.status !== "running";
     this.ctx.storage.transactionSync(() => {
       this.#store.save(state);
-      this.#loads.note(this.#store.spec, state, Date.now());
+      this.#loads.note(this.#store.spec, state, now);
+      if (runs) this.#store.noteActivity(now);
       for (const effect of effects) {
         if (effect.type === "boot" || effect.type === "halt") this.#drivers.add([effect]);
         else this.#directory.add([effect]);
@@ -236,13 +268,14 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return route;
   }
 
-  #noteActivity(now: number): void {
-    const { lastActiveAt } = this.#store;
-    if (lastActiveAt !== null && now - lastActiveAt < ACTIVITY_EVERY_MS) return;
+  #noteActivity(now: number, tell = now - this.#activityToldAt >= TELL_ACTIVITY_MS): void {
+    if (!tell && now - (this.#store.lastActiveAt ?? 0) < KEEP_ACTIVITY_MS) return;
     this.ctx.storage.transactionSync(() => {
       this.#store.noteActivity(now);
-      this.#directory.add([{ type: "publish" }]);
+      if (tell) this.#directory.add([{ type: "publish" }]);
     });
+    if (!tell) return;
+    this.#activityToldAt = now;
     this.ctx.waitUntil(this.#drain());
   }
 

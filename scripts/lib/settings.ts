@@ -6,6 +6,7 @@ import { ROOT } from "#scripts/lib/paths";
 /** Settings the Worker reads that a user may give on the command line's environment or in `.dev.vars`. */
 const NAMES = [
   ...["MODELS", "RUNTIME_ANONYMOUS", "LOG_LEVEL", "RUN_TIMEOUT_SECONDS", "TOOL_TIMEOUT_SECONDS", "SANDBOX_BACKEND"],
+  ...["MAX_VCPUS", "MAX_MEMORY_MB", "MAX_DISK_MB"],
   ...["OUTBOUND_ALLOW", "OUTBOUND_PORTS", "TELEGRAM_API_URL"],
   ...["APP_URL", "APP_ORIGINS", "TRUSTED_PROXY_HEADER"],
   ...["OAUTH_GITHUB_CLIENT_ID", "OAUTH_GITHUB_CLIENT_SECRET", "OAUTH_REDIRECT_URL"],

@@ -10,6 +10,7 @@ import type { ModelCatalog } from "#domain/model/ports";
 import type { OAuthPort } from "#domain/oauth/ports";
 import type { Outbound } from "#domain/outbound/ports";
 import type { PrincipalPort } from "#domain/principal/ports";
+import type { SandboxLimits } from "#domain/sandbox/limits";
 import type { SandboxPort } from "#domain/sandbox/ports";
 import type { SecretBox } from "#domain/secret/ports";
 import type { SessionPort } from "#domain/session/ports";
@@ -27,6 +28,7 @@ export type Statement = BatchItem<"sqlite">;
 export type Ports = {
   sessions: SessionPort;
   sandboxes: SandboxPort;
+  sandboxLimits: SandboxLimits;
   hosts: HostPort;
   principals: PrincipalPort;
   teams: TeamPort;

@@ -1,6 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
 import type { Ctx, Ports } from "#domain/context";
+import { parseSandboxLimits } from "#domain/sandbox/limits";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
 import { deliveryPort } from "#platform/channel/port";
@@ -21,6 +22,7 @@ import { usagePort } from "#platform/usage/port";
 const portsOf = (env: Env): Ports => ({
   sessions: sessionPort(env),
   sandboxes: makeSandboxPort(env),
+  sandboxLimits: parseSandboxLimits(env),
   hosts: makeHostPort(env),
   principals: principalPort(env),
   teams: teamPort(env),

@@ -97,7 +97,16 @@ const load = (id: string, more: Partial<HostLoad>): HostLoad => ({
   usedDiskMb: 0,
   ...more,
 });
-const need = { id: "sb", teamId: "team", vcpus: 1, memoryMb: 512, diskSizeMb: 5_120, timeoutSec: 0, templateId: null };
+const need = {
+  id: "sb",
+  teamId: "team",
+  vcpus: 1,
+  memoryMb: 512,
+  diskSizeMb: 5_120,
+  timeoutSec: 0,
+  templateId: null,
+  disposable: true,
+};
 
 test.for<[string, HostLoad[], string | undefined]>([
   ["the emptier one", [load("a", { usedMemoryMb: 8_000 }), load("b", {})], "b"],

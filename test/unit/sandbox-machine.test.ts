@@ -103,7 +103,7 @@ test("a sandbox that no host has room for waits for the next start", () => {
 test("a sandbox that was never placed stops without asking a host", () => {
   const next = step(initialSandbox, EVENTS.destroy, T0);
   expect(next).toMatchObject({ ok: true, value: { state: { status: "stopped", wiped: true } } });
-  if (next.ok) expect(next.value.effects).toEqual([{ type: "publish" }]);
+  if (next.ok) expect(next.value.effects.map((effect) => effect.type)).toEqual(["publish", "record"]);
 });
 
 test.for(SANDBOX_STATUSES)("a destroyed sandbox that is %s never starts again", (status) => {
@@ -118,6 +118,17 @@ test("starting twice boots once", () => {
   expect(first.value.effects.map((effect) => effect.type)).toEqual(["publish", "boot"]);
   expect(first.value.state.generation).toBe(G + 1);
   expect(step(first.value.state, EVENTS.start, T0)).toMatchObject({ ok: true, value: { effects: [] } });
+});
+
+test("R386 a destruction is audited once, in the name of who asked", () => {
+  const by = { kind: "user", id: "usr_1", name: "U", credentialId: null, requestId: "r" } as const;
+  const first = step(at("running"), { ...EVENTS.destroy, by }, T0);
+  if (!first.ok) throw new Error(first.message);
+  expect(first.value.effects).toContainEqual(expect.objectContaining({ action: "sandbox.destroyed", by }));
+  for (const status of ["stopping", "stopped"] as const) {
+    const again = step({ ...first.value.state, status }, EVENTS.destroy, T0);
+    expect(again).toMatchObject({ ok: true, value: { effects: [] } });
+  }
 });
 
 test("destroying a sandbox that is stopping takes its files too", () => {

@@ -131,7 +131,7 @@ test("destroy deletes the files, can be repeated, and is final", async () => {
   await eventually(() => expect(agent.wiped.has(id)).toBe(true));
   await eventually(async () => expect(await rowOf("sandboxes", id)).toMatchObject({ status: "stopped" }));
   expect(await object().start(teamId)).toMatchObject({ ok: false, code: "sandbox_not_running" });
-  expect(await auditOf(id)).toEqual(["sandbox.started", "sandbox.destroyed", "sandbox.destroyed"]);
+  expect(await auditOf(id)).toEqual(["sandbox.started", "sandbox.destroyed"]);
 });
 
 test("R180 destroy during a boot wins: the late start is of an older lease", async () => {
@@ -205,7 +205,16 @@ test("a running sandbox is still known after its object was evicted", async () =
 
 test("R9 a directory that fails again and again is told in the end", async () => {
   await env.DB.prepare("ALTER TABLE sandboxes RENAME TO sandboxes_away").run();
-  await object().adopt({ id, teamId, vcpus: 1, memoryMb: 1, diskSizeMb: 1, timeoutSec: 0, templateId: null });
+  await object().adopt({
+    id,
+    teamId,
+    vcpus: 1,
+    memoryMb: 1,
+    diskSizeMb: 1,
+    timeoutSec: 0,
+    templateId: null,
+    disposable: false,
+  });
   const started = object().start(teamId);
   started.catch(() => {});
   const wakeUp = async () => {

@@ -1,10 +1,10 @@
 import { and, eq, exists, inArray, or } from "drizzle-orm";
 import { auditIfChanged } from "#domain/audit/audit";
 import { type Ctx, commit, type Db, demand } from "#domain/context";
-import { eventActor } from "#domain/event/actors";
 import { inTeamOf } from "#domain/host/create-host";
 import type { Host } from "#domain/host/repo";
 import { demandManagedHost, getManagedHost } from "#domain/host/visible-host";
+import { initiatorOf } from "#domain/sandbox/initiator";
 import { LIVE_STATUSES, type SandboxStatus } from "#domain/sandbox/status";
 import { Fault, unwrap } from "#kernel/fault";
 import { hosts, hostTags, sandboxes, workspaces } from "#schema";
@@ -36,7 +36,7 @@ export async function deleteHost(ctx: Ctx, id: string, { force }: { force: boole
   for (let i = 0; i < held.length; i += AT_ONCE) {
     const some = held.slice(i, i + AT_ONCE);
     await Promise.all(
-      some.map(async (one) => unwrap(await ctx.sandboxes.sandbox(one.id).destroy(one.teamId, eventActor(ctx.actor)))),
+      some.map(async (one) => unwrap(await ctx.sandboxes.sandbox(one.id).destroy(one.teamId, initiatorOf(ctx)))),
     );
   }
   // First, because a deletion that is cut here can be asked for again.

@@ -1,14 +1,16 @@
-import { audit } from "#domain/audit/audit";
-import { type Ctx, commit, demand } from "#domain/context";
-import { eventActor } from "#domain/event/actors";
+import { type Ctx, demand } from "#domain/context";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
-import type { SandboxView } from "#domain/sandbox/ports";
+import { initiatorOf } from "#domain/sandbox/initiator";
+import type { Sandbox } from "#domain/sandbox/repo";
 import { unwrap } from "#kernel/fault";
 
-/** Asks a sandbox to stop and deletes its files; answers at once, while it is `stopping`. Its row stays readable. */
-export async function destroySandbox(ctx: Ctx, id: string): Promise<SandboxView> {
+/**
+ * Asks a sandbox to stop and deletes its files; answers while it is `stopping`. Its row stays readable. Safe to repeat:
+ * its object writes the audit entry, once.
+ */
+export async function destroySandbox(ctx: Ctx, id: string): Promise<Sandbox> {
   demand(ctx.actor, "sandbox:write");
   const sandbox = await getSandbox(ctx, id);
-  await commit(ctx.db, audit(ctx, "sandbox.destroyed", sandbox.id));
-  return unwrap(await ctx.sandboxes.sandbox(sandbox.id).destroy(ctx.actor.teamId, eventActor(ctx.actor)));
+  const { status } = unwrap(await ctx.sandboxes.sandbox(sandbox.id).destroy(ctx.actor.teamId, initiatorOf(ctx)));
+  return { ...sandbox, status };
 }

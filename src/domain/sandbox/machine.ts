@@ -1,8 +1,8 @@
+import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxNews } from "#domain/sandbox/news";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import { type FaultCode, ok, type Result, refuse } from "#kernel/fault";
 import { DAY, SECOND } from "#kernel/time";
-import type { EventActor } from "#protocol/team-feed";
 
 /** How long a start may take in all, and a stop until it is reported as done. */
 export const BOOT_DEADLINE_MS = 90 * SECOND;
@@ -30,8 +30,8 @@ export type SandboxState = {
   /** True once a stop asked for the files to be deleted; such a sandbox never starts again. */
   wiped: boolean;
   startedAt: number | null;
-  /** Who asked for the stop that is under way or over; null when nobody is known. */
-  stoppedBy: EventActor | null;
+  /** Who asked for what is under way or was done last; null when that was the system. */
+  by: Initiator | null;
 };
 
 export type SandboxEvent =
@@ -42,7 +42,7 @@ export type SandboxEvent =
   | { type: "not_booted"; generation: number; code: FaultCode; message: string }
   | { type: "lost"; generation: number; message: string }
   | { type: "found"; generation: number }
-  | { type: "stop"; files: Files; by?: EventActor }
+  | { type: "stop"; files: Files; by?: Initiator }
   | { type: "halted"; generation: number }
   | { type: "tick" };
 
@@ -52,8 +52,15 @@ export type SandboxEffect =
   | { type: "publish" }
   /** Tells live readers of a change of status. */
   | { type: "tell"; from: SandboxStatus; to: SandboxStatus; at: number }
-  /** Writes one audit entry in the name of the system, an event, or both at once. */
-  | { type: "record"; action: `sandbox.${string}` | null; at: number; reason: string | null; news?: SandboxNews }
+  /** Writes one audit entry, an event, or both at once; in the name of the system unless somebody asked for it. */
+  | {
+      type: "record";
+      action: `sandbox.${string}` | null;
+      at: number;
+      reason: string | null;
+      by?: Initiator;
+      news?: SandboxNews;
+    }
   /** Finds the host, reports it as `placed`, and starts the sandbox there. Waits for a silent host until `waitUntil`. */
   | { type: "boot"; generation: number; waitUntil: number }
   /** Repeated until the host answers, also after the machine stopped waiting, but no longer than `giveUpAt`. */
@@ -75,7 +82,7 @@ export const initialSandbox: SandboxState = {
   deadline: null,
   wiped: false,
   startedAt: null,
-  stoppedBy: null,
+  by: null,
 };
 
 /** Statuses from which asking for the sandbox starts it: never started, lost by its host, or failed to start. */
@@ -137,12 +144,13 @@ function start(state: SandboxState, now: number): Step {
   if ((!isCold(state) && status !== "stopped") || state.wiped) {
     return refuse("sandbox_not_running", `a ${status} sandbox cannot be started`);
   }
-  const next = { ...calm(state, "starting"), generation: generation + 1, deadline: now + BOOT_DEADLINE_MS };
+  const next = { ...calm(state, "starting"), by: null, generation: generation + 1, deadline: now + BOOT_DEADLINE_MS };
   return go(next, { type: "boot", generation: next.generation, waitUntil: now + HOST_WAIT_MS });
 }
 
 const running = (state: SandboxState, now: number): SandboxState => ({
   ...calm(state, "running"),
+  by: null,
   startedAt: state.startedAt ?? now,
 });
 
@@ -152,16 +160,12 @@ function stop(state: SandboxState, { files, by }: Extract<SandboxEvent, { type: 
   if (status === "stopping" && wiped === state.wiped) return stay(state);
   if (status === "stopped" && wiped === state.wiped) return stay(state);
   const generation = state.generation + 1;
-  const stoppedBy = by ?? null;
-  if (!hostId) return go({ ...calm(state, "stopped"), generation, wiped, stoppedBy });
-  const next = { ...calm(state, "stopping"), generation, wiped, stoppedBy, deadline: now + HALT_DEADLINE_MS };
-  return go(next, {
-    type: "halt",
-    generation,
-    hostId,
-    files: wiped ? "wipe" : "keep",
-    giveUpAt: now + HALT_GIVE_UP_MS,
-  });
+  const asked = { generation, wiped, by: by ?? null };
+  const what = wiped ? "destroyed" : "stopped";
+  if (!hostId) return record(go({ ...calm(state, "stopped"), ...asked }), what, now);
+  const next = { ...calm(state, "stopping"), ...asked, deadline: now + HALT_DEADLINE_MS };
+  const giveUpAt = now + HALT_GIVE_UP_MS;
+  return record(go(next, { type: "halt", generation, hostId, files: wiped ? "wipe" : "keep", giveUpAt }), what, now);
 }
 
 /** A deadline that passed. The host may still hold something of the sandbox, so the halt stays queued until it answers. */
@@ -195,9 +199,11 @@ const go = (state: SandboxState, ...drivers: SandboxEffect[]): Step =>
 
 const stay = (state: SandboxState): Step => ok({ state, effects: [] });
 
-/** Changes nobody asked for, or that come later than the request, are audited here; verbs audit the requests. */
+/** Audits a change: once, because it is part of the step that makes it. */
 function record(step: Step, what: string, at: number): Step {
   if (!step.ok) return step;
   const { state, effects } = step.value;
-  return ok({ state, effects: [...effects, { type: "record", action: `sandbox.${what}`, at, reason: state.reason }] });
+  const { reason, by } = state;
+  const entry = { type: "record", action: `sandbox.${what}`, at, reason, ...(by && { by }) } as const;
+  return ok({ state, effects: [...effects, entry] });
 }

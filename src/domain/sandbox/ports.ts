@@ -1,8 +1,9 @@
+import type { ContainerUse } from "#domain/host/place-sandbox";
+import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
 import type { AgentMetrics, MetricPoint, MetricTier } from "#protocol/host-agent";
 import type { ExecRequest, ExecResult, FILE_SORTS, FileList, FileStat, GlobResult } from "#protocol/supervisor";
-import type { EventActor } from "#protocol/team-feed";
 
 /** What a sandbox's object knows of it; written once, when the sandbox is created. */
 export type SandboxSpec = {
@@ -15,6 +16,8 @@ export type SandboxSpec = {
   timeoutSec: number;
   /** The template whose files it begins with; null for an empty workspace. */
   templateId: string | null;
+  /** True when no workspace has its files there, so that it ends for good where it cannot go on. */
+  disposable: boolean;
 };
 
 export type SandboxView = { status: SandboxStatus; reason: string | null; hostId: string | null; generation: number };
@@ -47,10 +50,14 @@ export interface SandboxHandle {
   get(teamId: string): Promise<Result<SandboxView>>;
   /** Starts the sandbox and answers when it runs or has failed. */
   start(teamId: string): Promise<Result<SandboxView>>;
-  /** `by` is who asks, as the event of it will say. */
-  stop(teamId: string, by?: EventActor): Promise<Result<SandboxView>>;
+  /** Makes the sandbox known and begins to start it; answers at once. Safe to repeat. */
+  begin(spec: SandboxSpec): Promise<Result<SandboxView>>;
+  /** `by` is who asks, as the audit entry and the event of it will say; the system when absent. */
+  stop(teamId: string, by?: Initiator): Promise<Result<SandboxView>>;
   /** Stops it and deletes its files. Safe to repeat. */
-  destroy(teamId: string, by?: EventActor): Promise<Result<SandboxView>>;
+  destroy(teamId: string, by?: Initiator): Promise<Result<SandboxView>>;
+  /** Notes activity of a running sandbox, and tells the directory; `sandbox_not_running` of any other. */
+  ping(teamId: string): Promise<Result<null>>;
   /**
    * The route to a running sandbox. One that was never started, or whose host lost it, is started first unless the caller
    * does not want that; a stopped one is refused with `sandbox_not_running`.
@@ -89,6 +96,8 @@ export interface SandboxLink {
 }
 
 export type SandboxPort = {
+  /** When this deployment places sandboxes in containers. */
+  containers: ContainerUse;
   sandbox(id: string): SandboxHandle;
   /** A link that finds its route by itself and asks anew when a host has changed. */
   link(teamId: string, sandboxId: string): SandboxLink;

@@ -1,4 +1,4 @@
-import { and, eq, exists, inArray } from "drizzle-orm";
+import { and, desc, eq, exists, inArray, notInArray } from "drizzle-orm";
 import type { Db, Statement } from "#domain/context";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { workspaceKey } from "#domain/workspace/values";
@@ -22,6 +22,7 @@ export type NewSandbox = Pick<typeof sandboxes.$inferInsert, "id" | "teamId" | "
       | "diskSizeMb"
       | "timeoutSec"
       | "metadata"
+      | "status"
     >
   >;
 
@@ -58,9 +59,25 @@ export async function listSandboxesById(db: Db, ids: readonly string[]): Promise
   return found;
 }
 
-/** The row of a sandbox that was never started. */
-export function insertSandbox(db: Db, sandbox: NewSandbox): Statement {
-  return db.insert(sandboxes).values({ ...sandbox, status: "pending", updatedAt: sandbox.createdAt });
+const MAX_LISTED = 1_000;
+
+/** Sandboxes that are not over, newest first; of all teams unless one is given. */
+export function selectSandboxes(db: Db, teamId?: string): Promise<Sandbox[]> {
+  const lives = notInArray(sandboxes.status, ["stopped", "error"]);
+  return db
+    .select()
+    .from(sandboxes)
+    .where(teamId === undefined ? lives : and(eq(sandboxes.teamId, teamId), lives))
+    .orderBy(desc(sandboxes.createdAt), desc(sandboxes.id))
+    .limit(MAX_LISTED);
+}
+
+/** The row of a new sandbox, by default one that nobody asked to start. A repeat under the same id changes nothing. */
+export function insertSandbox(db: Db, { status = "pending", ...sandbox }: NewSandbox): Statement {
+  return db
+    .insert(sandboxes)
+    .values({ ...sandbox, status, updatedAt: sandbox.createdAt })
+    .onConflictDoNothing();
 }
 
 /** Publishes what a sandbox's object holds to be true. */
@@ -76,12 +93,7 @@ export function publishSandbox(
     .where(eq(sandboxes.id, id));
 }
 
-export const specOf = ({ id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec, templateId }: Sandbox): SandboxSpec => ({
-  id,
-  teamId,
-  vcpus,
-  memoryMb,
-  diskSizeMb,
-  timeoutSec,
-  templateId,
-});
+export const specOf = ({ workspaceId, ...sandbox }: Sandbox): SandboxSpec => {
+  const { id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec, templateId } = sandbox;
+  return { id, teamId, vcpus, memoryMb, diskSizeMb, timeoutSec, templateId, disposable: workspaceId === null };
+};

@@ -1,7 +1,6 @@
 import { type Ctx, demand, type Permission } from "#domain/context";
-import { getSandbox } from "#domain/sandbox/get-sandbox";
 import type { SandboxLink } from "#domain/sandbox/ports";
-import { isId } from "#kernel/id";
+import { sandboxIdOf } from "#domain/sandbox/sandbox-id-of";
 
 /**
  * The inside of a sandbox, named by its id or its workspace's id. For a sandbox's own id this asks nobody: the
@@ -13,6 +12,5 @@ export async function sandboxLinkOf(
   permission: Extract<Permission, `sandbox:${string}`> = "sandbox:write",
 ): Promise<SandboxLink> {
   demand(ctx.actor, permission);
-  const sandboxId = isId("sandbox", id) ? id : (await getSandbox(ctx, id)).id;
-  return ctx.sandboxes.link(ctx.actor.teamId, sandboxId);
+  return ctx.sandboxes.link(ctx.actor.teamId, await sandboxIdOf(ctx, id));
 }

@@ -1,14 +1,12 @@
-import { audit } from "#domain/audit/audit";
-import { type Ctx, commit, demand } from "#domain/context";
-import { eventActor } from "#domain/event/actors";
-import { getSandbox } from "#domain/sandbox/get-sandbox";
+import { type Ctx, demand } from "#domain/context";
+import { initiatorOf } from "#domain/sandbox/initiator";
 import type { SandboxView } from "#domain/sandbox/ports";
+import { sandboxIdOf } from "#domain/sandbox/sandbox-id-of";
 import { unwrap } from "#kernel/fault";
 
-/** Asks a sandbox to stop and keeps its files; answers at once, while it is `stopping`. */
+/** Asks a sandbox to stop and keeps its files; answers while it is `stopping`. */
 export async function stopSandbox(ctx: Ctx, id: string): Promise<SandboxView> {
   demand(ctx.actor, "sandbox:write");
-  const sandbox = await getSandbox(ctx, id);
-  await commit(ctx.db, audit(ctx, "sandbox.stopped", sandbox.id));
-  return unwrap(await ctx.sandboxes.sandbox(sandbox.id).stop(ctx.actor.teamId, eventActor(ctx.actor)));
+  const handle = ctx.sandboxes.sandbox(await sandboxIdOf(ctx, id));
+  return unwrap(await handle.stop(ctx.actor.teamId, initiatorOf(ctx)));
 }

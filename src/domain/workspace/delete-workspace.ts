@@ -1,6 +1,6 @@
 import { audit } from "#domain/audit/audit";
 import { type Ctx, commit, demand } from "#domain/context";
-import { eventActor } from "#domain/event/actors";
+import { initiatorOf } from "#domain/sandbox/initiator";
 import {
   deleteRunRows,
   deleteSandboxRow,
@@ -28,7 +28,7 @@ export async function deleteWorkspace(ctx: Ctx, id: string): Promise<void> {
     const some = sessionIds.slice(from, from + SESSIONS_AT_ONCE);
     await Promise.all(some.map(async (one) => gone(await ctx.sessions.session(one).destroy(actor.teamId))));
   }
-  gone(await ctx.sandboxes.sandbox(workspace.sandboxId).destroy(actor.teamId, eventActor(actor)));
+  gone(await ctx.sandboxes.sandbox(workspace.sandboxId).destroy(actor.teamId, initiatorOf(ctx)));
   await commit(
     db,
     deleteRunRows(db, workspace),

@@ -1,5 +1,6 @@
 import type { Placement } from "#domain/host/place-sandbox";
 import type { SandboxBackend, SandboxPort } from "#domain/sandbox/ports";
+import { containerUse } from "#platform/sandbox/container-use";
 import { HostBackend } from "#platform/sandbox/host-backend";
 import { HostLink } from "#platform/sandbox/link";
 import { RouteCache } from "#platform/sandbox/route-cache";
@@ -7,7 +8,8 @@ import { RouteCache } from "#platform/sandbox/route-cache";
 const routes = new RouteCache();
 
 /** Sandboxes as Durable Objects, and links into them. Routes are shared by all links of an isolate. */
-export const makeSandboxPort = (env: Pick<Env, "SANDBOX">): SandboxPort => ({
+export const makeSandboxPort = (env: Pick<Env, "SANDBOX" | "SANDBOX_BACKEND">): SandboxPort => ({
+  containers: containerUse(env),
   sandbox: (id) => env.SANDBOX.getByName(id),
   link: (teamId, sandboxId) => new HostLink(teamId, sandboxId, env.SANDBOX.getByName(sandboxId), routes),
 });

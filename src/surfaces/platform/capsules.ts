@@ -1,44 +1,82 @@
 import { z } from "zod";
-import type { Sandbox } from "#domain/sandbox/repo";
-import { SANDBOX_STATUSES } from "#domain/sandbox/status";
-import { iso } from "#kernel/time";
-import type { FeedSandbox } from "#protocol/team-feed";
+import { createSandbox } from "#domain/sandbox/create-sandbox";
+import { destroySandbox } from "#domain/sandbox/destroy-sandbox";
+import { getSandbox } from "#domain/sandbox/get-sandbox";
+import { listSandboxes } from "#domain/sandbox/list-sandboxes";
+import { pingSandbox } from "#domain/sandbox/ping-sandbox";
+import { Empty, operation } from "#http/operation";
+import { Capsule, CreateCapsuleBody, fromCapsuleBody, toCapsule } from "#surfaces/platform/capsule-shapes";
 
-export const Capsule = z
-  .object({
-    id: z.string(),
-    status: z.enum(SANDBOX_STATUSES),
-    template: z.string(),
-    vcpus: z.int(),
-    memory_mb: z.int(),
-    timeout_sec: z.int(),
-    guest_ip: z.string(),
-    host_ip: z.string(),
-    created_at: z.iso.datetime(),
-    started_at: z.iso.datetime().nullable(),
-    last_active_at: z.iso.datetime().nullable(),
-    last_updated: z.iso.datetime(),
-    metadata: z.record(z.string(), z.string()).nullable(),
-    disk_size_mb: z.int().nullable(),
-  })
-  .meta({ id: "Capsule" });
+const accepts = ["api_key", "session"] as const;
+const about = { tag: "capsules", accepts, params: z.object({ id: z.string().max(100) }) } as const;
 
-const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));
-
-/** A sandbox in this contract's words. Sandboxes have no network of their own, so both addresses are empty (A58). */
-export const toCapsule = (sandbox: Pick<Sandbox, keyof FeedSandbox>): z.input<typeof Capsule> => ({
-  id: sandbox.id,
-  status: sandbox.status,
-  template: sandbox.template,
-  vcpus: sandbox.vcpus,
-  memory_mb: sandbox.memoryMb,
-  timeout_sec: sandbox.timeoutSec,
-  guest_ip: "",
-  host_ip: "",
-  created_at: iso(sandbox.createdAt),
-  started_at: isoOrNull(sandbox.startedAt),
-  last_active_at: isoOrNull(sandbox.lastActiveAt),
-  last_updated: iso(sandbox.updatedAt),
-  metadata: sandbox.metadata,
-  disk_size_mb: sandbox.diskSizeMb,
-});
+/** The life of capsules, as their team asks for it. */
+export const capsuleOperations = [
+  operation({
+    id: "createCapsule",
+    method: "post",
+    path: "/v1/capsules",
+    tag: "capsules",
+    summary: "Create a capsule",
+    description: "It is `starting` when this answers; ask for it until it is `running`.",
+    permission: "sandbox:write",
+    audits: "sandbox.created",
+    accepts,
+    creates: true,
+    body: CreateCapsuleBody,
+    returns: { status: 202, schema: Capsule },
+    faults: ["template_not_found", "sandbox_failed", "no_hosts_available"],
+    run: async (ctx, { body }) => toCapsule(await createSandbox(ctx, fromCapsuleBody(body))),
+  }),
+  operation({
+    id: "listCapsules",
+    method: "get",
+    path: "/v1/capsules",
+    tag: "capsules",
+    summary: "List the team's capsules",
+    description: "The newest thousand, without those that are `stopped` or ended with an `error`.",
+    permission: "sandbox:read",
+    accepts,
+    returns: { status: 200, schema: z.array(Capsule) },
+    faults: [],
+    run: async (ctx) => (await listSandboxes(ctx)).map(toCapsule),
+  }),
+  operation({
+    ...about,
+    id: "getCapsule",
+    method: "get",
+    path: "/v1/capsules/{id}",
+    summary: "Look at a capsule",
+    permission: "sandbox:read",
+    returns: { status: 200, schema: Capsule },
+    faults: ["sandbox_not_found"],
+    run: async (ctx, { params }) => toCapsule(await getSandbox(ctx, params.id)),
+  }),
+  operation({
+    ...about,
+    id: "destroyCapsule",
+    method: "delete",
+    path: "/v1/capsules/{id}",
+    summary: "Destroy a capsule with its files",
+    description: "Safe to repeat. It can still be looked at afterwards.",
+    permission: "sandbox:write",
+    audits: "sandbox.destroyed",
+    returns: { status: 202, schema: Capsule },
+    faults: ["sandbox_not_found"],
+    run: async (ctx, { params }) => toCapsule(await destroySandbox(ctx, params.id)),
+  }),
+  operation({
+    ...about,
+    id: "pingCapsule",
+    method: "post",
+    path: "/v1/capsules/{id}/ping",
+    summary: "Put off the pause of an idle capsule",
+    permission: "sandbox:write",
+    returns: { status: 204, schema: Empty },
+    faults: ["sandbox_not_found", "sandbox_not_running"],
+    run: async (ctx, { params }) => {
+      await pingSandbox(ctx, params.id);
+      return undefined;
+    },
+  }),
+];

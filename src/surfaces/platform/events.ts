@@ -9,7 +9,7 @@ import { sseFrame } from "#http/sse";
 import { iso, SECOND } from "#kernel/time";
 import type { FeedEvent } from "#protocol/feed";
 import { AnyTeamEvent, type FeedSandbox, STATE_CHANGED, STORED_EVENTS, TeamFrame } from "#protocol/team-feed";
-import { Capsule, toCapsule } from "#surfaces/platform/capsules";
+import { Capsule, toCapsule } from "#surfaces/platform/capsule-shapes";
 
 const CONNECTED = "connected";
 

@@ -7,6 +7,7 @@ import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
 import { authOperations } from "#surfaces/platform/auth";
 import { browserSessionOperations } from "#surfaces/platform/browser-sessions";
+import { capsuleOperations } from "#surfaces/platform/capsules";
 import { channelOperations } from "#surfaces/platform/channels";
 import { deliveryOperations } from "#surfaces/platform/deliveries";
 import { eventOperations } from "#surfaces/platform/events";
@@ -46,9 +47,10 @@ export const platformOperations: readonly Operation[] = [
   // Before what is below a capsule's id: their paths would be taken for ids.
   ...usageOperations,
   ...metricOperations,
+  ...capsuleOperations,
 ];
 
-/** Accounts, teams, keys, events and hosts, as the Wrenn API has them. */
+/** Accounts, teams, keys, events, capsules and hosts, as the Wrenn API has them. */
 export const platformSurface: Surface = {
   name: "platform",
   title: "Longshore platform API",

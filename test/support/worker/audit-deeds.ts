@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect } from "vitest";
 import { newId } from "#kernel/id";
 import { eventually, onlineHost, rowOf } from "#test/worker/control";
-import { serveFakeAgents } from "#test/worker/fake-agent";
+import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
 import { type Answer, call } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
 import { World } from "#test/worker/seed";
@@ -106,12 +106,18 @@ async function liveHost({ owner, teamId }: Scene) {
   };
 }
 
-/** A workspace's sandbox; `start` makes its first use. */
-async function coldSandbox({ world, owner, teamId }: Scene) {
+/** A host of the platform that takes the team's sandboxes, and no other. */
+async function platformHost({ teamId }: Scene): Promise<FakeAgent> {
   serveFakeAgents();
   await env.DB.prepare("UPDATE teams SET is_byoc = 0 WHERE id = ?").bind(teamId).run();
   await env.DB.prepare("UPDATE hosts SET status = 'offline'").run();
-  await onlineHost();
+  return onlineHost();
+}
+
+/** A workspace's sandbox; `start` makes its first use. */
+async function coldSandbox(scene: Scene) {
+  await platformHost(scene);
+  const { world, owner } = scene;
   const id = await world.id("sandbox");
   const use = () => owner.call("GET", `/api/v1/sandboxes/${id}/files/entries`);
   const start = async () => {
@@ -201,6 +207,34 @@ export const CASES: Case[] = [
   row("user.revoke_admin", "admin", "platform", async ({ admin, member }) => {
     await done(admin.call("PUT", flag(member), { admin: true }));
     return request(admin, member.userId, "PUT", flag(member), { admin: false });
+  }),
+  row("sandbox.create", "team", "team", async (scene) => {
+    // It stays silent, so that nothing else happens to the sandbox.
+    (await platformHost(scene)).up = false;
+    return create(scene.member, "/v1/capsules", {});
+  }),
+  row("sandbox.destroy", "team", "team", async ({ world, owner }) => {
+    const id = await world.id("sandbox");
+    return request(owner, id, "DELETE", `/v1/capsules/${id}`);
+  }),
+  row("sandbox.destroy", "team", "team", async ({ world, owner }) => {
+    const id = await world.id("sandbox");
+    const path = `/api/v1/workspaces/${await world.id("workspace")}`;
+    const act = async () => {
+      await done(owner.call("DELETE", path));
+      return id;
+    };
+    return { actor: user(owner), act, again: () => owner.call("DELETE", path) };
+  }),
+  row("sandbox.destroy", "team", "team", async (scene) => {
+    const { start } = await coldSandbox(scene);
+    const id = await start();
+    const path = `/v1/hosts/${(await rowOf("sandboxes", id))?.host_id}?force=true`;
+    const act = async () => {
+      await done(scene.admin.call("DELETE", path));
+      return id;
+    };
+    return { actor: user(scene.admin), act, again: () => scene.admin.call("DELETE", path) };
   }),
   row("sandbox.start", "team", "team", async (scene) => {
     const { start, use } = await coldSandbox(scene);

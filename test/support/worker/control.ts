@@ -5,6 +5,7 @@ import type { Actor, Role } from "#domain/actor";
 import type { Ctx } from "#domain/context";
 import { createHost } from "#domain/host/create-host";
 import { registerHost } from "#domain/host/register-host";
+import { parseSandboxLimits } from "#domain/sandbox/limits";
 import { insertSandbox } from "#domain/sandbox/repo";
 import { newSlug } from "#domain/team/values";
 import { newId } from "#kernel/id";
@@ -49,6 +50,7 @@ export function ctxOf(actor: Actor): Ctx {
     newId: (kind) => newId(kind, Date.now()),
     hosts: makeHostPort(env),
     sandboxes: makeSandboxPort(env),
+    sandboxLimits: parseSandboxLimits(env),
     teams: teamPort(env),
     usage: usagePort(env),
     sessions: missing("sessions"),
