@@ -1,6 +1,21 @@
+import type { ContainerSizeName } from "#domain/container/sizes";
 import { HOUR } from "#kernel/time";
 import type { ContainerAdapter, ContainerLaunch } from "#platform/sandbox/container-adapter";
 import { CONTAINER_AGENT_PORT, CONTAINER_IMAGE } from "#protocol/container";
+
+type Launch = { instance: ContainerSizeName; env: Record<string, string>; enableInternet: boolean };
+
+/** What is used of `ctx.container`. */
+export interface NativeApi {
+  readonly running: boolean;
+  readonly images: Record<string, string>;
+  start(options: Launch & ({ image: string } | { containerSnapshot: { id: string } })): void;
+  monitor(): Promise<void>;
+  destroy(): Promise<void>;
+  getTcpPort(port: number): { fetch(request: Request): Promise<Response> };
+  setInactivityTimeout(ms: number): Promise<void>;
+  snapshotContainer(): Promise<{ id: string }>;
+}
 
 /** The longest that the platform lets a container live which its object does not use. */
 const INACTIVITY_MS = 6 * HOUR;
@@ -10,12 +25,12 @@ const INACTIVITY_MS = 6 * HOUR;
  * files; the platform has no call to delete one.
  */
 export class NativeContainer implements ContainerAdapter {
-  readonly #container: Container;
+  readonly #container: NativeApi;
   readonly #onEnd: () => void;
   #watched = false;
 
   /** `onEnd` is told when the container has ended, whoever ended it. */
-  constructor(container: Container, onEnd: () => void) {
+  constructor(container: NativeApi, onEnd: () => void) {
     this.#container = container;
     this.#onEnd = onEnd;
     if (container.running) this.#watch();
@@ -25,7 +40,7 @@ export class NativeContainer implements ContainerAdapter {
     const { images } = this.#container;
     const image = images[CONTAINER_IMAGE];
     const options = { instance: size, env, enableInternet: false };
-    if (saved) this.#container.start({ ...options, containerSnapshot: saved.handle as ContainerSnapshotRestoreParams });
+    if (saved) this.#container.start({ ...options, containerSnapshot: saved.handle as { id: string } });
     else if (image) this.#container.start({ ...options, image });
     else throw new Error(`the deployment has no container image named ${CONTAINER_IMAGE}`);
     this.#watch();

@@ -1,0 +1,15 @@
+import { isRoot } from "#test/node/agent";
+import { ISOLATED_WAYS } from "#test/node/agent-ways";
+import { describeBackend } from "#test/node/backend-suite";
+import { containerMachine, nativeContainer, sdkContainer } from "#test/node/fake-containers";
+import { agentMachine } from "#test/node/machine";
+
+for (const [way, options] of ISOLATED_WAYS) {
+  describeBackend(`a host agent, ${way}`, () => agentMachine({ ...options, bundled: true }));
+}
+
+// Namespaces, and a user for the sandbox, take root; the same calls run on real containers in test/containers.
+if (isRoot) {
+  describeBackend("containers by ctx.container", () => containerMachine(nativeContainer));
+  describeBackend("containers by the SDK's class", () => containerMachine(sdkContainer));
+}
