@@ -21,7 +21,7 @@ export class Commands {
    */
   async run(request: CheckedExec, signal: AbortSignal): Promise<ExecOutcome> {
     this.#checkName(request.execId);
-    const launch = this.#launcher.prepare(request, { strict: true });
+    const launch = this.#launcher.prepare(request);
     try {
       const command = await this.#start(request, launch);
       const onAbort = () => void command.kill();

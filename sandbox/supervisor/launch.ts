@@ -46,13 +46,13 @@ export class Launcher {
     return existsSync(BASH) ? BASH : SHELL;
   }
 
-  /** Works out what to run. Refuses a missing directory, and with `strict` a missing program; `release` ends it. */
-  prepare(request: LaunchRequest, { strict }: { strict: boolean }): Launch {
+  /** Works out what to run, and refuses a missing directory; `release` ends it. */
+  prepare(request: LaunchRequest): Launch {
     const cwd = this.#directory(request.cwd);
     const base: Record<string, string> = { PATH: BASE_PATH, HOME: this.#workspace.root, LANG: "C.UTF-8" };
     const env: Record<string, string> = { ...base, ...request.env };
     const path = env.PATH ?? BASE_PATH;
-    const line = strict ? strictly(request.command, cwd, path) : leniently(request.command, cwd, path);
+    const line = shellLine(request.command, cwd, path);
     const mark = this.#nextMark();
     env[MARKER] = mark.marker;
     return { mark, file: SHELL, args: shellArguments(line, mark), cwd, env };
@@ -141,16 +141,8 @@ const becoming = (program: string, args: string[]): ShellLine => ({
   parameters: [program, ...args],
 });
 
-function strictly(command: CommandLine, cwd: string, path: string): ShellLine {
-  if (typeof command === "string") return { line: command, parameters: [] };
-  const [program = "", ...args] = command;
-  const found = findProgram(program, cwd, path);
-  if (found === undefined) throw new Refusal("command_not_found", "no such program");
-  return becoming(found, args);
-}
-
 /** A program that cannot be started becomes one that says so and ends as a shell would. */
-function leniently(command: CommandLine, cwd: string, path: string): ShellLine {
+function shellLine(command: CommandLine, cwd: string, path: string): ShellLine {
   if (typeof command === "string") return { line: command, parameters: [] };
   const [program = "", ...args] = command;
   const found = findProgram(program, cwd, path);

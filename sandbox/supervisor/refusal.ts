@@ -26,6 +26,7 @@ const BY_ERRNO: Record<string, SupervisorErrorCode> = {
   ENOSPC: "disk_full",
   EDQUOT: "disk_full",
   EFBIG: "too_large",
+  E2BIG: "too_large",
 };
 
 export const errnoOf = (error: unknown): string =>

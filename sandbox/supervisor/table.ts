@@ -42,7 +42,7 @@ export class Processes {
     const keep = owned ? Math.max(wanted, KEPT_OUTPUT.other) : wanted;
     this.#makeRoom(keep);
     const env = tty ? { TERM: "xterm-256color", ...request.env } : request.env;
-    const launch = this.#launcher.prepare({ ...request, command, env }, { strict: false });
+    const launch = this.#launcher.prepare({ ...request, command, env });
     this.#starting.add(tag);
     try {
       const source = await this.#source(launch, request);

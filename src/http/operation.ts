@@ -37,7 +37,13 @@ type Returns<R extends z.ZodType> = {
   description?: string;
 };
 
-type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType> = {
+type Spec<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+  A extends z.ZodType = z.ZodNever,
+> = {
   /** Operation id, unique in its surface. */
   id: string;
   method: "get" | "post" | "put" | "patch" | "delete";
@@ -78,17 +84,20 @@ type Spec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R exten
   /** True when `run` heeds an `Idempotency-Key` itself, in the transaction that stores its effect. */
   honoursKey: boolean;
   returns: Returns<R>;
-  /** Further statuses with the same schema. */
-  also: readonly { status: number; description: string }[];
+  /** Further statuses, with the same schema unless they have one of their own. */
+  also: readonly { status: number; description: string; schema?: A }[];
   faults: readonly FaultCode[];
   run: (
     ctx: Ctx,
     input: { params: z.output<P>; query: z.output<Q>; body: z.output<B>; raw: RawRequest; outcome: Outcome },
-  ) => Promise<z.input<R>>;
+  ) => Promise<z.input<R> | z.input<A>>;
 };
 
 /** One endpoint as data. Its generics are erased here, so that hundreds cost the type checker nothing together. */
-export type Operation = Omit<Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType>, "run" | "limitSubject"> & {
+export type Operation = Omit<
+  Spec<z.ZodObject, z.ZodObject, z.ZodType, z.ZodType, z.ZodType>,
+  "run" | "limitSubject"
+> & {
   limitSubject?: (input: never) => string | undefined;
   run: (ctx: Ctx, input: never) => Promise<unknown>;
 };
@@ -119,7 +128,8 @@ export function operation<
   P extends z.ZodType = typeof nothing,
   Q extends z.ZodType = typeof nothing,
   B extends z.ZodType = z.ZodUndefined,
->(spec: Omit<Spec<P, Q, B, R>, Defaults> & Partial<Pick<Spec<P, Q, B, R>, Defaults>>): Operation {
+  A extends z.ZodType = z.ZodNever,
+>(spec: Omit<Spec<P, Q, B, R, A>, Defaults> & Partial<Pick<Spec<P, Q, B, R, A>, Defaults>>): Operation {
   const defaults = {
     params: nothing,
     query: nothing,
@@ -140,5 +150,9 @@ export function operation<
 export const Empty = z.undefined();
 /** An answer that `run` makes itself, such as a stream. */
 export const RawAnswer = z.custom<Response>((value) => value instanceof Response);
+
+/** The schema of an answer with a status that the operation declares. */
+export const answerSchema = ({ returns, also }: Operation, status: number): z.ZodType =>
+  also.find((one) => one.status === status)?.schema ?? returns.schema;
 
 export const takesJson = (op: Operation): boolean => !(op.body instanceof z.ZodUndefined);

@@ -65,7 +65,12 @@ function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] 
   const { status, description = op.summary } = op.returns;
   return {
     [status]: success(description),
-    ...Object.fromEntries(op.also.map((one) => [one.status, success(one.description)])),
+    ...Object.fromEntries(
+      op.also.map((one) => [
+        one.status,
+        one.schema ? { description: one.description, content: json(one.schema) } : success(one.description),
+      ]),
+    ),
     ...Object.fromEntries(failuresOf(surface, op).map(([at, text]) => [at, failure(text)])),
     default: failure("any other failure"),
   };

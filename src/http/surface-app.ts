@@ -10,7 +10,7 @@ import { demandMedia, readJsonText } from "#http/body";
 import { cookiesNamed } from "#http/cookies";
 import { demandOrigin } from "#http/csrf";
 import { idempotencyKeyOf, once } from "#http/idempotency";
-import { JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
+import { answerSchema, JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
 import { enforceLimit } from "#http/rate-limit";
 import { auditRefused } from "#http/refused";
 import { routeOf, securitySchemesOf } from "#http/route";
@@ -183,7 +183,7 @@ function inputOf(c: AppContext, op: Operation): Input {
 async function run(op: Operation, ctx: Ctx, { headers, ...input }: Input): Promise<Answer> {
   const outcome = { status: op.returns.status, headers };
   const output = await op.run(ctx, { ...input, outcome } as never);
-  return { status: outcome.status, body: op.returns.schema.parse(output) };
+  return { status: outcome.status, body: answerSchema(op, outcome.status).parse(output) };
 }
 
 /** Nobody reads the body of an answer to HEAD, so a stream would go on for ever. */

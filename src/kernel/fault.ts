@@ -78,7 +78,6 @@ export const FAULTS = {
   precondition_failed: { status: 412, retryable: false },
   not_a_regular_file: { status: 409, retryable: false },
   disk_full: { status: 507, retryable: false },
-  command_not_found: { status: 400, retryable: false },
 } as const satisfies Record<string, { status: number; retryable: boolean }>;
 
 export type FaultCode = keyof typeof FAULTS;

@@ -17,7 +17,6 @@ export const SUPERVISOR_ERRORS = {
   not_a_regular_file: 409,
   not_a_directory: 400,
   precondition_failed: 412,
-  command_not_found: 400,
   not_supported: 501,
   conflict: 409,
   disk_full: 507,

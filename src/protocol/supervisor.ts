@@ -52,6 +52,10 @@ export const SupervisorError = z.object({
   message: z.string(),
 });
 
+/**
+ * A program that cannot be started ends with exit code 127 or 126 and says why on its error stream, as in a shell; so does
+ * a process's.
+ */
 export const ExecRequest = z.object({
   /** Stable name of this command, so that it can be killed and a repeat is recognised. */
   execId: z.string().min(1).max(200),
@@ -89,10 +93,7 @@ const User = z.string().min(1);
 const TerminalSize = z.object({ cols: z.int().min(1).max(65_535), rows: z.int().min(1).max(65_535) });
 export type TerminalSize = z.infer<typeof TerminalSize>;
 
-/**
- * A process that outlives its request. A program that cannot be started ends with exit code 127 or 126 and says why on
- * its error stream, as in a shell.
- */
+/** A process that outlives its request. */
 export const ProcessRequest = z.object({
   /** A live process's tag is a `conflict`, one of digits only is refused. Made up when absent. */
   tag: z.string().min(1).max(MAX_TAG_LENGTH).optional(),

@@ -29,6 +29,14 @@ describe.each(EVERY_WAY)("commands %s", (name, options) => {
     expect({ stdout, stderr }).toEqual({ stdout: "out\nboth\n", stderr: "err\nboth\n" });
   });
 
+  test("a program that cannot be started ends as in a shell: 127 or 126, and a word on the error stream (A41)", async () => {
+    await sandbox.write("plain", "no program");
+    const ends = { stdout: "", exitCode: 127, stderr: "no-such-program: command not found\n" };
+    expect(await sandbox.exec(["no-such-program", "x"])).toMatchObject(ends);
+    const denied = { stdout: "", exitCode: 126, stderr: "./plain: Permission denied\n" };
+    expect(await sandbox.exec(["./plain"])).toMatchObject(denied);
+  });
+
   test("an argument vector reaches the program without a shell", async () => {
     expect((await sandbox.exec(["printf", "%s|", "a b", "$HOME", "*"])).stdout).toBe("a b|$HOME|*|");
   });
@@ -46,7 +54,6 @@ describe.each(EVERY_WAY)("commands %s", (name, options) => {
   });
 
   test.for([
-    ["a program that does not exist", { command: ["no-such-program"] }, 400, "command_not_found"],
     ["a working directory that does not exist", { command: "true", cwd: "missing" }, 404, "directory_not_found"],
     ["a working directory above the root", { command: "true", cwd: "../.." }, 400, "invalid_path"],
     ["an empty command", { command: "" }, 400, "invalid"],

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { type Operation, takesJson } from "#http/operation";
 import * as schema from "#schema";
+import { capsuleOnAgent } from "#test/worker/agent-capsule";
 import { eventually } from "#test/worker/control";
 import { dumpD1, type StoredRow } from "#test/worker/dump";
 import { type Answer, call } from "#test/worker/harness";
@@ -60,7 +61,17 @@ const VALID: Record<string, (world: World) => Promise<Valid>> = {
     return { body: { refresh_token: headers["x-host-token"] }, as: "none" };
   },
   testChannel: async () => ({ body: channel(inbox().url) }),
+  execCommand: runsCommands,
+  adminExecCommand: runsCommands,
 };
+
+/** A world whose capsule runs, and answers every command alike. */
+async function runsCommands(world: World): Promise<Valid> {
+  const { id, agent } = await capsuleOnAgent(world.owner.teamId);
+  const result = { stdout: "", stderr: "", encoding: "utf8", exitCode: 0, signal: null };
+  agent.inside = () => Response.json({ ...result, timedOut: false, truncated: false, durationMs: 1 });
+  return { ids: { sandbox: id } };
+}
 
 type Cell = { op: Operation; row: Row };
 
@@ -122,7 +133,7 @@ type Prepared = { path: string; method: string; headers: Headers; body: object }
 async function prepare({ op, row }: Cell, world: World): Promise<Prepared> {
   const valid = (await VALID[op.id]?.(world)) ?? {};
   const swaps = { ...row.ids, ...row.bodyIds };
-  const ids: Partial<Record<Kind, string>> = await world.ids(Object.values(swaps));
+  const ids = { ...(await world.ids(Object.values(swaps))), ...valid.ids };
   const values: Record<string, string> = { ...row.params };
   for (const [name, kind] of Object.entries(row.ids ?? {})) values[name] = ids[kind] ?? "";
   const inBody = Object.entries(row.bodyIds ?? {}).map(([name, kind]) => [name, ids[kind]]);

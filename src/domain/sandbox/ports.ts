@@ -1,4 +1,5 @@
 import type { ContainerUse } from "#domain/host/place-sandbox";
+import type { ProcessLink } from "#domain/process/ports";
 import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
@@ -44,6 +45,9 @@ export type RouteOptions = {
   quiet?: boolean | undefined;
 };
 
+/** What the calls of a link may do to the sandbox, as for a route. */
+export type LinkOptions = Pick<RouteOptions, "wake" | "quiet">;
+
 /** One sandbox's object: lifecycle and placement. Calls name the caller's team, like a session's. */
 export interface SandboxHandle {
   adopt(spec: SandboxSpec): Promise<void>;
@@ -75,6 +79,7 @@ export interface SandboxHandle {
  * connection broke, `timeout`, `sandbox_not_running`. Paths may be relative to the workspace root.
  */
 export interface SandboxLink {
+  readonly processes: ProcessLink;
   exec(request: ExecRequest, signal?: AbortSignal): Promise<ExecResult>;
   /** Answers when the command's whole process tree is dead; a command that is not known counts as dead. */
   kill(execId: string): Promise<void>;
@@ -100,7 +105,7 @@ export type SandboxPort = {
   containers: ContainerUse;
   sandbox(id: string): SandboxHandle;
   /** A link that finds its route by itself and asks anew when a host has changed. */
-  link(teamId: string, sandboxId: string): SandboxLink;
+  link(teamId: string, sandboxId: string, options?: LinkOptions): SandboxLink;
 };
 
 /**

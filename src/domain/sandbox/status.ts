@@ -25,3 +25,6 @@ export const LIVE_STATUSES: SandboxStatus[] = [
   "hibernated",
   "missing",
 ];
+
+/** Statuses of a sandbox that holds still for a while, with everything that runs in it. */
+export const PAUSED_STATUSES: readonly SandboxStatus[] = ["pausing", "paused", "resuming", "hibernated"];

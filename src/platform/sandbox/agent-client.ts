@@ -38,7 +38,6 @@ const SUPERVISOR_FAULTS: Record<SupervisorErrorCode, FaultCode> = {
   not_a_regular_file: "not_a_regular_file",
   not_a_directory: "invalid",
   precondition_failed: "precondition_failed",
-  command_not_found: "command_not_found",
   not_supported: "not_supported",
   conflict: "conflict",
   disk_full: "disk_full",

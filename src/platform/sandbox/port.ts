@@ -3,6 +3,7 @@ import type { SandboxBackend, SandboxPort } from "#domain/sandbox/ports";
 import { containerUse } from "#platform/sandbox/container-use";
 import { HostBackend } from "#platform/sandbox/host-backend";
 import { HostLink } from "#platform/sandbox/link";
+import { LinkCalls } from "#platform/sandbox/link-calls";
 import { RouteCache } from "#platform/sandbox/route-cache";
 
 const routes = new RouteCache();
@@ -11,7 +12,10 @@ const routes = new RouteCache();
 export const makeSandboxPort = (env: Pick<Env, "SANDBOX" | "SANDBOX_BACKEND">): SandboxPort => ({
   containers: containerUse(env),
   sandbox: (id) => env.SANDBOX.getByName(id),
-  link: (teamId, sandboxId) => new HostLink(teamId, sandboxId, env.SANDBOX.getByName(sandboxId), routes),
+  link: (teamId, sandboxId, options = {}) => {
+    const target = { teamId, sandboxId, handle: env.SANDBOX.getByName(sandboxId), routes };
+    return new HostLink(new LinkCalls(target, options));
+  },
 });
 
 /** The backend that runs sandboxes placed there; every placement is a host today. */

@@ -5,7 +5,11 @@ const KEPT = 1_000;
 /** A token must last long enough to reach its host. */
 const MARGIN_MS = 5 * SECOND;
 
-type Entry = { route: SandboxRoute | undefined; lost: number | undefined };
+/** A sandbox in use tells its object so no more often than this. */
+const TOLD_EVERY_MS = SECOND;
+
+/** `toldAt` is when the sandbox's object last heard that it is used, under this route. */
+type Entry = { route: SandboxRoute | undefined; lost: number | undefined; toldAt: number | undefined };
 
 /**
  * Routes to sandboxes, for as long as their tokens hold. Keys name team and sandbox, so that no team uses another's.
@@ -15,18 +19,31 @@ export class RouteCache {
   readonly #entries = new Map<string, Entry>();
 
   /** The route that is still good, or the generation that was lost since the last one. */
-  look(key: string): Entry {
+  look(key: string): Pick<Entry, "route" | "lost"> {
     const { route, lost } = this.#entries.get(key) ?? {};
     return { route: route && route.expiresAt - Date.now() > MARGIN_MS ? route : undefined, lost };
   }
 
-  keep(key: string, route: SandboxRoute): void {
-    this.#put(key, { route, lost: undefined });
+  /** `told` is whether asking for the route counted as use. */
+  keep(key: string, route: SandboxRoute, told: boolean): void {
+    this.#put(key, { route, lost: undefined, toldAt: told ? Date.now() : undefined });
+  }
+
+  /**
+   * Whether the object must hear that the route is used, which counts as telling it: once for each route, and one that
+   * idleness pauses every second.
+   */
+  mustTell(key: string, timed: boolean): boolean {
+    const entry = this.#entries.get(key);
+    const now = Date.now();
+    if (!entry || (entry.toldAt !== undefined && (!timed || now - entry.toldAt < TOLD_EVERY_MS))) return false;
+    entry.toldAt = now;
+    return true;
   }
 
   /** The sandbox could not be reached under this generation; the next route is asked for with that knowledge. */
   lose(key: string, generation: number): void {
-    this.#put(key, { route: undefined, lost: generation });
+    this.#put(key, { route: undefined, lost: generation, toldAt: undefined });
   }
 
   #put(key: string, entry: Entry): void {

@@ -81,7 +81,6 @@ const WORDS: Record<FaultCode, string> = {
   precondition_failed: "conflict",
   not_a_regular_file: "invalid_request",
   disk_full: "agent_error",
-  command_not_found: "invalid_request",
 };
 
 /** Statuses that this contract does not have, and what it answers instead. */

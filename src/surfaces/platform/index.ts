@@ -11,6 +11,7 @@ import { capsuleOperations } from "#surfaces/platform/capsules";
 import { channelOperations } from "#surfaces/platform/channels";
 import { deliveryOperations } from "#surfaces/platform/deliveries";
 import { eventOperations } from "#surfaces/platform/events";
+import { execOperations } from "#surfaces/platform/exec";
 import { FaultBody, fault } from "#surfaces/platform/faults";
 import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
@@ -19,6 +20,7 @@ import { meOperations } from "#surfaces/platform/me";
 import { memberOperations } from "#surfaces/platform/members";
 import { metricOperations } from "#surfaces/platform/metrics";
 import { oauthOperations } from "#surfaces/platform/oauth";
+import { processOperations } from "#surfaces/platform/processes";
 import { snapshotOperations } from "#surfaces/platform/snapshots";
 import { teamOperations } from "#surfaces/platform/teams";
 import { usageOperations } from "#surfaces/platform/usage";
@@ -48,6 +50,8 @@ export const platformOperations: readonly Operation[] = [
   ...usageOperations,
   ...metricOperations,
   ...capsuleOperations,
+  ...execOperations,
+  ...processOperations,
 ];
 
 /** Accounts, teams, keys, events, capsules and hosts, as the Wrenn API has them. */

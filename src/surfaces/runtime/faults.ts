@@ -82,7 +82,6 @@ const WORDS: Record<FaultCode, string> = {
   precondition_failed: "workspace_precondition_failed",
   not_a_regular_file: "workspace_not_a_regular_file",
   disk_full: "sandbox_disk_full",
-  command_not_found: "sandbox_command_not_found",
 };
 
 /** `{error: {code, message, details?}}` with lower-case codes. */

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Operation } from "#http/operation";
+import { answerSchema, type Operation } from "#http/operation";
 import { routeOf } from "#http/route";
 import type { Surface } from "#http/surface";
 
@@ -25,7 +25,7 @@ export function checkShape(surface: Surface, op: Operation, { status, headers, t
     return;
   }
   expect(media, where).toBe("application/json");
-  const schema = succeeded ? op.returns.schema : surface.faultBody;
+  const schema = succeeded ? answerSchema(op, status) : surface.faultBody;
   const parsed = schema.safeParse(JSON.parse(text));
   expect(parsed.error, where).toBeUndefined();
 }
