@@ -3,6 +3,7 @@ import type { DrizzleD1Database } from "drizzle-orm/d1";
 import type { Passwords } from "#domain/account/ports";
 import type { Actor } from "#domain/actor";
 import type { DeliveryPort } from "#domain/channel/ports";
+import type { ChunkPort } from "#domain/chunk/ports";
 import type { TeamPort } from "#domain/event/ports";
 import type { HostPort } from "#domain/host/ports";
 import type { Mailer } from "#domain/mail/ports";
@@ -29,6 +30,7 @@ export type Ports = {
   sessions: SessionPort;
   sandboxes: SandboxPort;
   sandboxLimits: SandboxLimits;
+  chunks: ChunkPort;
   hosts: HostPort;
   principals: PrincipalPort;
   teams: TeamPort;

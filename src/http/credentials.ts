@@ -1,5 +1,5 @@
 /** The ways a caller may say who it is. */
-export type CredentialKind = "session" | "api_key" | "host" | "setup";
+export type CredentialKind = "session" | "api_key" | "host" | "setup" | "transfer";
 
 type Scheme =
   | { type: "apiKey"; in: "header" | "cookie"; name: string; description?: string }
@@ -26,6 +26,9 @@ export const SCHEMES: Record<CredentialKind, Record<string, Scheme>> = {
   },
   host: { hostTokenAuth: { type: "apiKey", in: "header", name: "X-Host-Token" } },
   setup: { setupToken: { type: "apiKey", in: "header", name: "X-Setup-Token" } },
+  transfer: {
+    transferToken: { type: "http", scheme: "bearer", description: "Given to a host for one upload or one template." },
+  },
 };
 
 export const schemesOf = (kinds: readonly CredentialKind[]): [name: string, scheme: Scheme][] =>

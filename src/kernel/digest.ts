@@ -1,4 +1,4 @@
-const hex = (bytes: ArrayBuffer | Uint8Array) =>
+export const hex = (bytes: ArrayBuffer | Uint8Array) =>
   Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, "0")).join("");
 
 /** SHA-256 of UTF-8 text as lower-case hex. */

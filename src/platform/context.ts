@@ -5,6 +5,7 @@ import { parseSandboxLimits } from "#domain/sandbox/limits";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
 import { deliveryPort } from "#platform/channel/port";
+import { chunkPort } from "#platform/chunks/port";
 import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { mailer } from "#platform/mail/mailer";
@@ -23,6 +24,7 @@ const portsOf = (env: Env): Ports => ({
   sessions: sessionPort(env),
   sandboxes: makeSandboxPort(env),
   sandboxLimits: parseSandboxLimits(env),
+  chunks: chunkPort(env),
   hosts: makeHostPort(env),
   principals: principalPort(env),
   teams: teamPort(env),

@@ -12,6 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/http": ["#kernel", "#domain", "#protocol", "#http"],
   "src/surfaces/platform": ["#kernel", "#domain", "#http", "#protocol", "#surfaces/platform"],
   "src/surfaces/runtime": ["#kernel", "#domain", "#http", "#protocol", "#surfaces/runtime"],
+  "src/surfaces/chunks": ["#kernel", "#domain", "#http", "#protocol"],
   "src/surfaces/setup": ["#kernel", "#domain", "#http", "#surfaces/setup"],
   sandbox: ["#kernel", "#protocol", "#sandbox"],
 };

@@ -1,7 +1,9 @@
 import { expect, test, vi } from "vitest";
+import { NOBODY } from "#domain/actor";
 import { type Operation, takesJson } from "#http/operation";
 import type { Surface } from "#http/surface";
-import { request } from "#test/worker/harness";
+import { HOUR } from "#kernel/time";
+import { contextFor, request } from "#test/worker/harness";
 import { type Kind, missingId, nextAddress, World } from "#test/worker/seed";
 import { surfaces } from "../../src/surface-list.ts";
 import { type Row, rows } from "./matrix/rows.ts";
@@ -53,6 +55,11 @@ const targets = surfaces.flatMap((surface) =>
   }),
 );
 
+async function transferHeaders(): Promise<Record<string, string>> {
+  const put = { act: "put", teamId: "", hostId: "host_1", uploadId: "up" } as const;
+  return { authorization: `Bearer ${await contextFor(NOBODY).chunks.issueToken(put, HOUR)}` };
+}
+
 test("most operations that take a body are tried", () => expect(targets.length).toBeGreaterThan(25));
 
 test.for(targets)("%s takes hostile JSON without harm (I1, I2, R19, R20)", async ([, { surface, op, row }]) => {
@@ -62,9 +69,10 @@ test.for(targets)("%s takes hostile JSON without harm (I1, I2, R19, R20)", async
   const path = op.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "x");
   const caller = row.profile === "admin" ? "platform admin" : "owner";
   let world = await World.create();
+  const transfer = await transferHeaders();
   const given = typeof row.body === "function" ? row.body() : row.body;
   for (const [name, monster] of Object.entries(monsters(JSON.stringify({ ...given, ...fill(row.bodyIds) })))) {
-    const headers = row.profile === "public" ? {} : await world.headers(caller);
+    const headers = row.profile === "transfer" ? transfer : row.profile === "public" ? {} : await world.headers(caller);
     const json = { "content-type": "application/json", "cf-connecting-ip": nextAddress() };
     const answer = await request(op.method.toUpperCase(), path, {
       body: monster.body,

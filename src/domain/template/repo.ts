@@ -43,3 +43,12 @@ export async function listTemplatesOf(
 export async function listTemplatesNamed(db: Db, name: string): Promise<Template[]> {
   return db.select().from(templates).where(eq(templates.name, name));
 }
+
+/** Whether a template is in the directory and has the files of this manifest. */
+export async function isTemplateOf(db: Db, id: string, manifest: string): Promise<boolean> {
+  const rows = await db
+    .select({ id: templates.id })
+    .from(templates)
+    .where(and(eq(templates.id, id), eq(templates.manifest, manifest)));
+  return rows.length > 0;
+}

@@ -10,6 +10,7 @@ import { insertSandbox } from "#domain/sandbox/repo";
 import { newSlug } from "#domain/team/values";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
+import { chunkPort } from "#platform/chunks/port";
 import { teamPort } from "#platform/event/port";
 import { makeHostPort } from "#platform/host/port";
 import { principalPort } from "#platform/principal/port";
@@ -48,6 +49,7 @@ export function ctxOf(actor: Actor): Ctx {
     log: createLog("error"),
     now: Date.now,
     newId: (kind) => newId(kind, Date.now()),
+    chunks: chunkPort(env),
     hosts: makeHostPort(env),
     sandboxes: makeSandboxPort(env),
     sandboxLimits: parseSandboxLimits(env),

@@ -19,7 +19,8 @@ const TEAM_PROFILES = {
 /**
  * Besides those of teams: `public` needs nothing, `account` any live session, `about-team` any session of somebody to
  * whom the thing exists, `about-team-managed` the same for owners and administrators, `admin` the platform's flag,
- * `host` a host's own token, `setup` the set-up token.
+ * `host` a host's own token, `setup` the set-up token, `transfer` the
+ * token of one transfer.
  */
 export type Profile =
   | keyof typeof TEAM_PROFILES
@@ -29,7 +30,8 @@ export type Profile =
   | "about-team-managed"
   | "admin"
   | "host"
-  | "setup";
+  | "setup"
+  | "transfer";
 
 /** Nobody, or nobody any more. */
 const DEAD: ReadonlySet<Principal> = new Set<Principal>([
@@ -45,6 +47,7 @@ const TEAMLESS: ReadonlySet<Principal> = new Set<Principal>(["former member", "u
 /** What a caller is answered who asks for things of the seed's team. `named` is whether the request names any. */
 export function verdictOf(profile: Profile, principal: Principal, safe: boolean, named: boolean): Verdict {
   if (profile === "setup") return 404;
+  if (profile === "transfer") return 401;
   if (profile === "public") return principal === "foreign origin" && !safe ? 403 : "pass";
   if (DEAD.has(principal)) return 401;
   if (principal === "host token") return profile === "host" ? "pass" : 401;

@@ -213,6 +213,14 @@ const setup: Record<string, Row> = {
   listMails: { profile: "setup" },
 };
 
+const HASH = { hash: "0".repeat(64) };
+
+const chunks: Record<string, Row> = {
+  listMissingChunks: { profile: "transfer", body: { hashes: [HASH.hash] } },
+  putChunk: { profile: "transfer", params: HASH },
+  getChunk: { profile: "transfer", params: HASH },
+};
+
 const named = (surface: string, rows: Record<string, Row>) =>
   Object.entries(rows).map(([id, row]): [string, Row] => [`${surface}.${id}`, row]);
 
@@ -221,4 +229,5 @@ export const rows: ReadonlyMap<string, Row> = new Map([
   ...named("platform", { ...platform, ...channels, ...administration }),
   ...named("platform", { ...capsules, ...processes, ...files, ...templates, ...metrics, ...builds }),
   ...named("setup", setup),
+  ...named("chunks", chunks),
 ]);
