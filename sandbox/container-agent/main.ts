@@ -51,6 +51,7 @@ async function main(): Promise<void> {
     health: () => ({
       ...{ ok: true, hostId: CONTAINER_HOST, version: VERSION, isolation, freezes, unenforced },
       sandboxes: sandboxes.count,
+      warm: sandboxes.warm,
     }),
     log,
   });

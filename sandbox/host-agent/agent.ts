@@ -41,7 +41,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
   await backend.reap();
   if (backend.kind === "bubblewrap") await proveIsolation(backend, state);
 
-  const sandboxes = new Sandboxes({ backend, state, log, slots: SELF_TEST_SLOT });
+  const sandboxes = new Sandboxes({ backend, state, log, slots: SELF_TEST_SLOT, warm: config.warm });
   const control = new ControlPlane({ url: config.control, state, log });
   const health = (): AgentHealth => ({
     ok: true,
@@ -51,6 +51,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
     freezes: backend.freezes,
     unenforced: backend.unenforced,
     sandboxes: sandboxes.count,
+    warm: sandboxes.warm,
   });
   const server = createAgentServer({ sandboxes, tokens: new TokenReader(() => control.identity), health, log });
   const port = await listen(server, config, state);
@@ -67,6 +68,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
     const capabilities = { isolation, freezes, unenforced, version: VERSION };
     const facts = { address, ...machineFacts(state.root), capabilities };
     const hostId = await control.join(config.token, facts, signal);
+    await sandboxes.warmUp();
     const dismissed = heartbeats(control, config.heartbeatMs, log, signal);
     return { ready: { hostId, address, isolation, unenforced }, dismissed, stop };
   } catch (error) {

@@ -19,12 +19,17 @@ Runs sandboxes on this machine for a Longshore control plane.
   --heartbeat SECONDS       seconds between two signs of life (default: 30)
   --supervisor FILE         bundle of the supervisor (default: the one that belongs to this agent)
   --log-level LEVEL         debug, info, warn or error (default: warn)
+  --warm N                  sandboxes that are kept ready for each usual kind of start, so that a new one need not wait
+                            for its boot; 0 keeps none (default: 2)
   --no-disk-quota           keep the files of new sandboxes in plain folders, whose size nothing limits, instead of
                             mounting a disk of its own for each (which needs root and mkfs.ext4)
   --insecure-no-isolation   run commands without any isolation, as this user; only for trying things out
   --help                    show this text
   --version                 show the version
 `;
+
+/** Each takes some 45 MiB of memory. */
+const MOST_WARM = 100;
 
 export const VERSION = "0.1.0";
 
@@ -40,6 +45,7 @@ export type Config = {
   logLevel: string;
   insecure: boolean;
   diskQuota: boolean;
+  warm: number;
 };
 
 /** A mistake in how the program was started; its message is for the person who did. */
@@ -65,6 +71,7 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config | str
     logLevel: values["log-level"] ?? "warn",
     insecure: values["insecure-no-isolation"] ?? false,
     diskQuota: !values["no-disk-quota"],
+    warm: number(values.warm, "--warm", MOST_WARM) ?? 2,
   };
 }
 
@@ -76,7 +83,7 @@ function parse(args: string[]) {
       args,
       options: {
         ...{ control: text, token: text, state: text, listen: text, port: text, address: text },
-        ...{ heartbeat: text, supervisor: text, "log-level": text },
+        ...{ heartbeat: text, supervisor: text, "log-level": text, warm: text },
         ...{ "insecure-no-isolation": flag, "no-disk-quota": flag, help: flag, version: flag },
       },
     }).values;

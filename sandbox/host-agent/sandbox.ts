@@ -9,11 +9,12 @@ const READY_MS = 15_000;
 /** One running supervisor with the connection to it. */
 export class RunningSandbox {
   readonly connection: Connection;
-  readonly generation: number;
   readonly bootMs: number;
   readonly exited: Promise<string>;
   readonly metrics: SandboxMetrics;
   readonly #started: Started;
+  #generation: number;
+  #warm = false;
   #isFrozen = false;
 
   constructor(started: Started, connection: Connection, { generation, limits }: BootInput, bootMs: number) {
@@ -21,8 +22,24 @@ export class RunningSandbox {
     this.metrics = new SandboxMetrics(started, limits.vcpus);
     this.connection = connection;
     this.exited = started.exited;
-    this.generation = generation;
+    this.#generation = generation;
     this.bootMs = bootMs;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** True for one that was started before anybody asked for it. */
+  get warm(): boolean {
+    return this.#warm;
+  }
+
+  /** Gives a spare sandbox its first lease. */
+  assign(generation: number): this {
+    this.#generation = generation;
+    this.#warm = true;
+    return this;
   }
 
   /** Begins to watch the sandbox's limits; the function tells which one it has run into since. */

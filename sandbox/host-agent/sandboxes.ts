@@ -1,19 +1,24 @@
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { HOUR } from "#kernel/time";
-import type { AgentMetrics, AgentSandbox, MetricTier, SandboxLimits } from "#protocol/host-agent";
+import type { AgentMetrics, AgentSandbox, AgentWarm, MetricTier, StartSandbox } from "#protocol/host-agent";
 import { Failure } from "./failure.ts";
 import type { Backend } from "./isolation/backend.ts";
 import { ProcessTable } from "./isolation/process-list.ts";
 import { SAMPLE_MS } from "./metrics/tiers.ts";
+import { isSparePlace, WarmPool } from "./pool.ts";
 import { boot, type RunningSandbox } from "./sandbox.ts";
 import type { StateFolder } from "./state.ts";
 
-/** What outlives the agent. `slot` is the sandbox's user; a wiped one has none and is kept to fence old tokens. */
+/**
+ * What outlives the agent. `slot` is the sandbox's user; a wiped one has none and is kept to fence old tokens. `place`
+ * names its files and groups; null means that they bear its id, as those of every sandbox that was no spare do.
+ */
 const SandboxRecord = z.object({
   id: z.string(),
   generation: z.int(),
   slot: z.int().nullable(),
+  place: z.string().nullable().default(null),
   wipedAt: z.int().nullable(),
 });
 type SandboxRecord = z.infer<typeof SandboxRecord>;
@@ -22,7 +27,8 @@ type SandboxRecord = z.infer<typeof SandboxRecord>;
 const FENCE_KEPT_MS = HOUR;
 const FOLDER = "sandboxes";
 
-type Options = { backend: Backend; state: StateFolder; log: Log; slots: number };
+/** `warm` is how many spare sandboxes of a kind are kept ready; none unless told. */
+type Options = { backend: Backend; state: StateFolder; log: Log; slots: number; warm?: number };
 
 /** The sandboxes of this machine: their records, the running ones, and the fence of generations. */
 export class Sandboxes {
@@ -34,13 +40,22 @@ export class Sandboxes {
   readonly #running = new Map<string, RunningSandbox>();
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #sampling: NodeJS.Timeout;
+  readonly #pool: WarmPool;
   #closed = false;
 
-  constructor({ backend, state, log, slots }: Options) {
+  constructor({ backend, state, log, slots, warm = 0 }: Options) {
     this.#backend = backend;
     this.#state = state;
     this.#log = log;
     this.#slots = slots;
+    this.#pool = new WarmPool({
+      size: warm,
+      log,
+      freeSlot: () => this.#freeSlots().next().value ?? undefined,
+      boot: (id, slot, { limits }) =>
+        boot(backend, { id, slot, workspace: state.workspace(id), limits, generation: 0 }),
+      erase: (place) => backend.erase(place, state.workspace(place)),
+    });
     for (const name of state.names(FOLDER)) {
       const record = SandboxRecord.safeParse(state.read(`${FOLDER}/${name}`));
       if (!record.success) continue;
@@ -54,16 +69,31 @@ export class Sandboxes {
     return this.#running.size;
   }
 
+  get warm(): AgentWarm {
+    return this.#pool.counts;
+  }
+
+  /** Erases the spares of an earlier life, of which nothing may run any more, and begins to make new ones. */
+  async warmUp(): Promise<void> {
+    const taken = new Set([...this.#records.values()].map(({ place }) => place));
+    const left = this.#state.places().filter((place) => isSparePlace(place) && !taken.has(place));
+    await Promise.all(left.map((place) => this.#backend.erase(place, this.#state.workspace(place))));
+    this.#pool.fill();
+  }
+
   /** Starts a sandbox unless this generation of it runs; an older one is ended first, its files stay. */
-  start(id: string, generation: number, limits: SandboxLimits): Promise<AgentSandbox> {
+  start(id: string, generation: number, wanted: StartSandbox): Promise<AgentSandbox> {
     return this.#inTurn(id, async () => {
       const record = this.#fence(id, generation);
       const running = this.#running.get(id);
       if (running && running.generation === generation) return this.#show(id, generation);
       if (running) await this.#end(id);
-      const slot = record?.slot ?? this.#freeSlot();
-      this.#save({ id, generation, slot, wipedAt: null });
-      await this.#boot(id, slot, generation, limits);
+      const spare = record ? undefined : this.#pool.take(wanted);
+      const slot = spare?.slot ?? record?.slot ?? this.#freeSlot();
+      const place = spare?.place ?? record?.place ?? null;
+      this.#save({ id, generation, slot, place, wipedAt: null });
+      if (spare) this.#adopt(id, spare.sandbox.assign(generation));
+      else await this.#boot({ id, slot, place }, generation, wanted);
       return this.#show(id, generation);
     });
   }
@@ -80,10 +110,11 @@ export class Sandboxes {
     return this.#inTurn(id, async () => {
       const record = this.#fence(id, generation);
       await this.#end(id);
-      if (files === "wipe") await this.#backend.erase(id, this.#state.workspace(id));
+      const place = record?.place ?? id;
+      if (files === "wipe") await this.#backend.erase(place, this.#state.workspace(place));
       const wiped = files === "wipe" || !record || record.wipedAt !== null;
       const slot = wiped ? null : (record?.slot ?? null);
-      this.#save({ id, generation, slot, wipedAt: wiped ? Date.now() : null });
+      this.#save({ id, generation, slot, place: record?.place ?? null, wipedAt: wiped ? Date.now() : null });
       this.#forgetWiped();
     });
   }
@@ -148,6 +179,7 @@ export class Sandboxes {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sampling);
+    await this.#pool.close();
     await Promise.all([...this.#turns.values()]);
     await Promise.all([...this.#running.keys()].map((id) => this.#end(id)));
   }
@@ -158,16 +190,25 @@ export class Sandboxes {
     await sandbox?.stop();
   }
 
-  async #boot(id: string, slot: number, generation: number, limits: SandboxLimits): Promise<void> {
+  async #boot(
+    { id, slot, place }: { id: string; slot: number; place: string | null },
+    generation: number,
+    { limits }: StartSandbox,
+  ): Promise<void> {
     try {
-      const workspace = this.#state.workspace(id);
-      const sandbox = await boot(this.#backend, { id, slot, workspace, limits, generation });
-      this.#running.set(id, sandbox);
-      void sandbox.exited.then((why) => this.#noteEnd(id, sandbox, why));
+      const at = place ?? id;
+      const workspace = this.#state.workspace(at);
+      this.#adopt(id, await boot(this.#backend, { id: at, slot, workspace, limits, generation }));
     } catch (error) {
       this.#log.error("a sandbox did not start", { sandbox: id, error });
       throw new Failure("start_failed", error instanceof Error ? error.message : "the sandbox did not start");
     }
+  }
+
+  #adopt(id: string, sandbox: RunningSandbox): void {
+    this.#running.set(id, sandbox);
+    this.#log.info("a sandbox runs", { sandbox: id, warm: sandbox.warm, bootMs: sandbox.bootMs });
+    void sandbox.exited.then((why) => this.#noteEnd(id, sandbox, why));
   }
 
   /** Tidies up after a sandbox that ended by itself, before it can start again. */
@@ -185,6 +226,7 @@ export class Sandboxes {
       generation,
       status: running ? (running.isFrozen ? "paused" : "running") : "stopped",
       bootMs: running?.bootMs ?? null,
+      warm: running?.warm ?? false,
       unenforced: [...this.#backend.unenforced, ...(running?.notes ?? [])],
     };
   }
@@ -211,9 +253,13 @@ export class Sandboxes {
     }
   }
 
+  *#freeSlots(): Generator<number, undefined> {
+    const taken = new Set([...[...this.#records.values()].map(({ slot }) => slot), ...this.#pool.slots]);
+    for (let slot = 0; slot < this.#slots; slot++) if (!taken.has(slot)) yield slot;
+  }
+
   #freeSlot(): number {
-    const taken = new Set([...this.#records.values()].map(({ slot }) => slot));
-    for (let slot = 0; slot < this.#slots; slot++) if (!taken.has(slot)) return slot;
+    for (const slot of this.#freeSlots()) return slot;
     throw new Failure("start_failed", "this host keeps as many sandboxes as it has users for");
   }
 

@@ -63,8 +63,7 @@ async function lifecycle(
   if (request.method === "GET") return json(response, sandboxes.get(id, gen));
   allow(claims, "lifecycle");
   if (request.method === "PUT") {
-    const { limits } = await startSandbox(request);
-    return json(response, await sandboxes.start(id, gen, limits));
+    return json(response, await sandboxes.start(id, gen, await startSandbox(request)));
   }
   if (request.method !== "DELETE") throw new Failure("invalid", "no such operation");
   const files = z.enum(["keep", "wipe"]).safeParse(new URLSearchParams(query).get("files") ?? "keep");

@@ -112,6 +112,12 @@ export class StateFolder {
     return join(this.workspaces, id);
   }
 
+  /** Names of all workspaces and disks that are here. */
+  places(): string[] {
+    const disks = readdirSync(this.images).map((file) => file.replace(/\.ext4$/, ""));
+    return [...new Set([...readdirSync(this.workspaces), ...disks])];
+  }
+
   /** A private JSON file, undefined when it is missing or broken. */
   read(name: string): unknown {
     try {

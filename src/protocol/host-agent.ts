@@ -66,12 +66,22 @@ export type SandboxLimits = z.infer<typeof SandboxLimits>;
 export const StartSandbox = z.object({ limits: SandboxLimits });
 export type StartSandbox = z.infer<typeof StartSandbox>;
 
-/** `unenforced` lists limits and protections this machine cannot enforce, in words for people. */
+/** Processes and threads that a sandbox may have. */
+export const USUAL_PIDS = 512;
+/** What a new sandbox is started with unless somebody asked for other sizes. */
+export const USUAL_START: StartSandbox = { limits: { vcpus: 1, memoryMb: 512, diskMb: 5120, pids: USUAL_PIDS } };
+
+/**
+ * `unenforced` lists limits and protections this machine cannot enforce, in words for people. `bootMs` is how long the
+ * supervisor took to serve; nobody has waited for it when the sandbox was `warm`, which means started before it was
+ * asked for.
+ */
 export const AgentSandbox = z.object({
   id: z.string(),
   generation: z.int(),
   status: z.enum(["running", "paused", "stopped"]),
   bootMs: z.number().nullable(),
+  warm: z.boolean().default(false),
   unenforced: z.array(z.string()),
 });
 export type AgentSandbox = z.infer<typeof AgentSandbox>;
@@ -100,6 +110,10 @@ export type AgentMetrics = z.infer<typeof AgentMetrics>;
 export const AGENT_FREEZES = ["kernel", "signals", "never"] as const;
 export type AgentFreezes = (typeof AGENT_FREEZES)[number];
 
+/** Sandboxes that are ready for the next start; how many starts of new sandboxes found one, and how many did not. */
+export const AgentWarm = z.object({ ready: z.int(), taken: z.int(), missed: z.int() });
+export type AgentWarm = z.infer<typeof AgentWarm>;
+
 export const AgentHealth = z.object({
   ok: z.literal(true),
   hostId: z.string().nullable(),
@@ -108,6 +122,7 @@ export const AgentHealth = z.object({
   freezes: z.enum(AGENT_FREEZES),
   unenforced: z.array(z.string()),
   sandboxes: z.int(),
+  warm: AgentWarm.default({ ready: 0, taken: 0, missed: 0 }),
 });
 export type AgentHealth = z.infer<typeof AgentHealth>;
 

@@ -4,10 +4,8 @@ import { type Result, settle } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import { callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import { signControlToken } from "#platform/sandbox/control-token";
-import { AgentMetrics, AgentSandbox, type MetricTier, type StartSandbox } from "#protocol/host-agent";
+import { AgentMetrics, AgentSandbox, type MetricTier, type StartSandbox, USUAL_PIDS } from "#protocol/host-agent";
 
-/** Processes and threads one sandbox may have. */
-const PIDS = 512;
 /** Shorter than the machine's own deadlines, so that a silent host is asked again or given up in time. */
 const START_DEADLINE_MS = 60 * SECOND;
 const STOP_DEADLINE_MS = 25 * SECOND;
@@ -29,7 +27,7 @@ export class HostBackend implements SandboxBackend {
     { id, vcpus, memoryMb, diskSizeMb }: SandboxSpec,
     generation: number,
   ): Promise<Result<{ unenforced: string[] }>> {
-    const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: PIDS } };
+    const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS } };
     return settle(async () => {
       const response = await this.#call(id, generation, "PUT", START_DEADLINE_MS, "", JSON.stringify(wanted));
       const { unenforced } = await readAnswer(response, AgentSandbox);

@@ -32,6 +32,8 @@ export type AgentOptions = {
   folder?: string;
   control?: FakeControlPlane;
   token?: string;
+  /** Spare sandboxes that it keeps ready; none unless told, so that only what a test starts is there. */
+  warm?: number;
 };
 type Body = NonNullable<RequestInit["body"]>;
 type Ready = { hostId: string; address: string; isolation: string; unenforced: string[] };
@@ -86,6 +88,8 @@ export class TestAgent {
       options.token ?? "once",
       "--state",
       state,
+      "--warm",
+      String(options.warm ?? 0),
       ...(options.args ?? []),
     ];
     const child = spawn(command, [...rest, ...args], { stdio: ["ignore", "pipe", "pipe"], cwd: "/" });
