@@ -4,7 +4,15 @@ import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
 import type { AgentMetrics, MetricPoint, MetricTier } from "#protocol/host-agent";
-import type { ExecRequest, ExecResult, FILE_SORTS, FileList, FileStat, GlobResult } from "#protocol/supervisor";
+import type {
+  ExecRequest,
+  ExecResult,
+  FILE_SORTS,
+  FileList,
+  FileStat,
+  FileTree,
+  GlobResult,
+} from "#protocol/supervisor";
 
 /** What a sandbox's object knows of it; written once, when the sandbox is created. */
 export type SandboxSpec = {
@@ -88,13 +96,16 @@ export interface SandboxLink {
     path: string,
     page: { sortBy: (typeof FILE_SORTS)[number]; order: "asc" | "desc"; offset: number; limit: number },
   ): Promise<FileList>;
+  /** What is below a directory, down to a depth of 1 or more; symlinks are told, not followed. */
+  tree(path: string, depth: number, limit: number): Promise<FileTree>;
   read(path: string, maxBytes?: number): Promise<{ stat: FileStat; body: ReadableStream<Uint8Array> }>;
   write(
     path: string,
     body: ReadableStream<Uint8Array> | Uint8Array | string,
     options: { overwrite: boolean; ifMatch?: string | undefined; mtimeMs?: number | undefined },
   ): Promise<FileStat>;
-  mkdir(path: string, parents: boolean): Promise<FileStat>;
+  /** With `exclusive` a directory that is there already is refused, with `entry_exists`. */
+  mkdir(path: string, parents: boolean, exclusive?: boolean): Promise<FileStat>;
   move(source: string, target: string, overwrite: boolean): Promise<FileStat>;
   remove(path: string, recursive: boolean): Promise<{ kind: "file" | "directory" }>;
   glob(pattern: string, path: string, limit: number): Promise<GlobResult>;

@@ -15,6 +15,15 @@ export async function findWorkspace(db: Db, teamId: string, id: string): Promise
   return row;
 }
 
+/** Whether a sandbox carries the files of a workspace that may not be changed. */
+export async function isReadOnlySandbox(db: Db, teamId: string, sandboxId: string): Promise<boolean> {
+  const [row] = await db
+    .select({ readOnly: workspaces.readOnly })
+    .from(workspaces)
+    .where(and(eq(workspaces.sandboxId, sandboxId), eq(workspaces.teamId, teamId)));
+  return row?.readOnly ?? false;
+}
+
 /** One row more than the page holds, newest change first. */
 export function selectWorkspaces(db: Db, teamId: string, page: OffsetPage): Promise<Workspace[]> {
   return db

@@ -10,6 +10,7 @@ import {
   ExecResult,
   FileList,
   FileStat,
+  FileTree,
   GlobResult,
   LIMIT_HEADER,
   RemovedEntry,
@@ -17,8 +18,6 @@ import {
 
 /** What an answer may take beyond the time a command was given. */
 const EXEC_GRACE_MS = 10 * SECOND;
-/** Bytes of a file may take longer than an answer. */
-const UPLOAD_DEADLINE_MS = 600 * SECOND;
 
 /** The inside of one sandbox, through its host agent. */
 export class HostLink implements SandboxLink {
@@ -64,6 +63,10 @@ export class HostLink implements SandboxLink {
     return readAnswer(await this.#calls.get("/files/list", { path, ...page }), FileList);
   }
 
+  async tree(path: string, depth: number, limit: number): Promise<FileTree> {
+    return readAnswer(await this.#calls.get("/files/tree", { path, depth, limit }), FileTree);
+  }
+
   async read(path: string, maxBytes?: number): ReturnType<SandboxLink["read"]> {
     const response = await this.#calls.get("/files/content", { path, maxBytes });
     const header = response.headers.get("x-file-stat") ?? "";
@@ -77,15 +80,22 @@ export class HostLink implements SandboxLink {
     body: ReadableStream<Uint8Array> | Uint8Array | string,
     options: Parameters<SandboxLink["write"]>[2],
   ): Promise<FileStat> {
+    const call = { method: "PUT", path: "/files/content", query: { path, ...options }, body } as const;
+    if (!(body instanceof ReadableStream)) return readAnswer(await this.#calls.call(call), FileStat);
     // A stream can be sent once, so the sandbox is woken before it is touched.
-    if (body instanceof ReadableStream) await this.#calls.get("/health");
-    const query = { path, ...options };
-    const call = { method: "PUT", path: "/files/content", query, body, deadlineMs: UPLOAD_DEADLINE_MS } as const;
-    return readAnswer(await this.#calls.call(call), FileStat);
+    await this.#calls.get("/health");
+    // Its sender sets the pace, so it may take any time for as long as the host is there.
+    const watch = new LinkWatch(this.#calls);
+    try {
+      const unhurried = { deadlineMs: null, signal: watch.signal, onRoute: watch.start };
+      return await readAnswer(await this.#calls.call({ ...call, ...unhurried }), FileStat);
+    } finally {
+      watch.end();
+    }
   }
 
-  async mkdir(path: string, parents: boolean): Promise<FileStat> {
-    return readAnswer(await this.#calls.post("/files/mkdir", { path, parents }), FileStat);
+  async mkdir(path: string, parents: boolean, exclusive?: boolean): Promise<FileStat> {
+    return readAnswer(await this.#calls.post("/files/mkdir", { path, parents, exclusive }), FileStat);
   }
 
   async move(source: string, target: string, overwrite: boolean): Promise<FileStat> {

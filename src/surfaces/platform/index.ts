@@ -13,6 +13,7 @@ import { deliveryOperations } from "#surfaces/platform/deliveries";
 import { eventOperations } from "#surfaces/platform/events";
 import { execOperations } from "#surfaces/platform/exec";
 import { FaultBody, fault } from "#surfaces/platform/faults";
+import { fileOperations } from "#surfaces/platform/files";
 import { healthOperations } from "#surfaces/platform/health";
 import { hostAgentOperations } from "#surfaces/platform/host-agents";
 import { hostOperations } from "#surfaces/platform/hosts";
@@ -52,6 +53,7 @@ export const platformOperations: readonly Operation[] = [
   ...capsuleOperations,
   ...execOperations,
   ...processOperations,
+  ...fileOperations,
 ];
 
 /** Accounts, teams, keys, events, capsules and hosts, as the Wrenn API has them. */

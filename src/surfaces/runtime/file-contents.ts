@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { attachment } from "#http/attachment";
 import { OCTETS, operation, RawAnswer } from "#http/operation";
 import { queryBoolean } from "#http/query";
 import { Fault } from "#kernel/fault";
@@ -133,7 +134,7 @@ export const fileContentOperations = [
         "content-type": OCTETS,
         etag: stat.etag,
         "last-modified": new Date(stat.mtimeMs).toUTCString(),
-        "content-disposition": `attachment; filename*=UTF-8''${extValue(stat.name)}`,
+        "content-disposition": attachment(stat.name),
       };
       return new Response(body.pipeThrough(new FixedLengthStream(stat.size)), { headers });
     },
@@ -153,10 +154,3 @@ function fromBase64(text: string): Uint8Array {
     throw new Fault("invalid", "body.content: not valid base64");
   }
 }
-
-/** RFC 8187: everything but plain letters, digits and a few marks is percent-encoded, so no header can be forged. */
-const extValue = (name: string): string =>
-  encodeURIComponent(name.toWellFormed()).replaceAll(
-    /['()*]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
-  );

@@ -7,7 +7,7 @@ export function fakeLink(methods: Partial<SandboxLink>): SandboxLink {
   const refused = async (): Promise<never> => {
     throw new Fault("sandbox_not_running", "the sandbox is not running");
   };
-  const names = ["exec", "kill", "stat", "list", "read", "write", "mkdir", "move", "remove", "glob"] as const;
+  const names = ["exec", "kill", "stat", "list", "tree", "read", "write", "mkdir", "move", "remove", "glob"] as const;
   return { ...(Object.fromEntries(names.map((name) => [name, refused])) as unknown as SandboxLink), ...methods };
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
+import { FORM_TYPE, formOf } from "#test/worker/forms";
 import { request } from "#test/worker/harness";
 import {
   type Headers,
@@ -109,10 +110,14 @@ async function send({ surface, op, row }: Cell, headers: Headers, ids: Ids) {
   const inBody = Object.entries(row.bodyIds ?? {}).map(([name, kind]) => [name, ids[kind]]);
   const given = typeof row.body === "function" ? row.body() : row.body;
   const body = row.bodyIds ? { ...given, ...Object.fromEntries(inBody) } : given;
-  const octets = op.octets ? { "content-type": "application/octet-stream" } : {};
+  const type = op.octets ? "application/octet-stream" : op.form ? FORM_TYPE : undefined;
   const answer = await request(op.method.toUpperCase(), row.query ? `${path}?${row.query}` : path, {
-    body: op.octets ? "bytes" : body,
-    headers: { ...octets, "cf-connecting-ip": nextAddress(), ...headers },
+    body: op.octets
+      ? "bytes"
+      : op.form
+        ? formOf(...Object.keys(op.form).map((field) => [field, "x"] as [string, string]))
+        : body,
+    headers: { ...(type && { "content-type": type }), "cf-connecting-ip": nextAddress(), ...headers },
   });
   const isStream = answer.headers.get("content-type") === "text/event-stream";
   if (isStream) await answer.body?.cancel();
