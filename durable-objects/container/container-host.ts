@@ -175,7 +175,7 @@ export class ContainerHost {
     const size = sizeFor({ vcpus, memoryMb, diskMb });
     if (!size) throw new AgentRefusal("start_failed", "the sandbox is larger than the largest container");
     try {
-      await adapter.launch({ size: size.name, env: { CONTROL_KEYS: await controlKeys() }, saved });
+      await adapter.launch({ sandboxId, size: size.name, env: { CONTROL_KEYS: await controlKeys() }, saved });
       await untilServing(adapter);
     } catch (error) {
       this.#options.log.error("a container did not start", { sandboxId, error });

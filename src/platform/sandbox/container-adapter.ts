@@ -7,6 +7,7 @@ import type { ContainerSizeName } from "#domain/container/sizes";
 export type SavedFiles = { at: number; handle: unknown };
 
 export type ContainerLaunch = {
+  sandboxId: string;
   size: ContainerSizeName;
   /** The environment of the agent inside. */
   env: Record<string, string>;

@@ -3,7 +3,12 @@ import { HOUR } from "#kernel/time";
 import type { ContainerAdapter, ContainerLaunch } from "#platform/sandbox/container-adapter";
 import { CONTAINER_AGENT_PORT, CONTAINER_IMAGE } from "#protocol/container";
 
-type Launch = { instance: ContainerSizeName; env: Record<string, string>; enableInternet: boolean };
+type Launch = {
+  instance: ContainerSizeName;
+  env: Record<string, string>;
+  labels: Record<string, string>;
+  enableInternet: boolean;
+};
 
 /** What is used of `ctx.container`. */
 export interface NativeApi {
@@ -36,10 +41,10 @@ export class NativeContainer implements ContainerAdapter {
     if (container.running) this.#watch();
   }
 
-  async launch({ size, env, saved }: ContainerLaunch): Promise<void> {
+  async launch({ sandboxId, size, env, saved }: ContainerLaunch): Promise<void> {
     const { images } = this.#container;
     const image = images[CONTAINER_IMAGE];
-    const options = { instance: size, env, enableInternet: false };
+    const options = { instance: size, env, labels: { sandbox: sandboxId }, enableInternet: false };
     if (saved) this.#container.start({ ...options, containerSnapshot: saved.handle as { id: string } });
     else if (image) this.#container.start({ ...options, image });
     else throw new Error(`the deployment has no container image named ${CONTAINER_IMAGE}`);
