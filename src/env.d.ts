@@ -24,6 +24,8 @@ interface __BaseEnv_Env {
   MAX_DISK_MB?: string;
   /** Header in which the reverse proxy in front of a server of one's own writes who called it. */
   TRUSTED_PROXY_HEADER?: string;
+  /** What sandboxes may reach outside: `off` (the default), `public`, or names separated by commas. */
+  SANDBOX_EGRESS?: string;
   /** Sender of letters, an address the e-mail binding may send from; without it letters stay in the outbox. */
   MAIL_FROM?: string;
   /** A GitHub OAuth app, by which people log in; without both there is no such login. */

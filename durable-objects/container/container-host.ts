@@ -212,7 +212,7 @@ export class ContainerHost {
   #show(status: AgentSandbox["status"]): AgentSandbox {
     const { sandboxId: id, store } = this.#options;
     const generation = store.row?.state.generation ?? 0;
-    return { id, generation, status, bootMs: null, warm: false, unenforced: NOTHING_ENFORCED_YET };
+    return { id, generation, status, bootMs: null, warm: false, unenforced: NOTHING_ENFORCED_YET, network: "off" };
   }
 
   async #claims(request: Request): Promise<ControlClaims> {

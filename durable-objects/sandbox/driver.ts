@@ -1,6 +1,7 @@
 import { drizzle } from "drizzle-orm/d1";
 import { findAddress, placeSandbox } from "#domain/host/place-sandbox";
 import { type DriverEffect, type SandboxEvent, type SandboxState, stillWanted } from "#domain/sandbox/machine";
+import { networkOf } from "#domain/sandbox/network";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { Fault, type Result } from "#kernel/fault";
 import { createLog } from "#kernel/log";
@@ -36,10 +37,12 @@ export class SandboxDriver {
   }
 
   async #boot({ generation, waitUntil }: Extract<DriverEffect, { type: "boot" }>, spec: SandboxSpec): Promise<void> {
-    const placed = await placeSandbox(drizzle(this.#env.DB), spec, this.#owner.state().hostId, containerUse(this.#env));
+    const db = drizzle(this.#env.DB);
+    const placed = await placeSandbox(db, spec, this.#owner.state().hostId, containerUse(this.#env));
     if (!placed.ok) return this.#report({ type: "not_placed", generation, code: placed.code, message: placed.message });
     this.#report({ type: "placed", generation, ...placed.value });
-    const answer = await sandboxBackend(this.#env, placed.value).start(spec, generation);
+    const network = await networkOf(db, spec, this.#env.SANDBOX_EGRESS ?? "");
+    const answer = await sandboxBackend(this.#env, placed.value).start(spec, generation, network);
     if (answer.ok) return this.#report({ type: "booted", generation });
     const { code, message } = answer;
     if (code === "host_lost" && Date.now() < waitUntil) throw new Fault(code, message);

@@ -57,6 +57,8 @@ export class ContainerBackend implements Backend {
     const disk = new WalkedDiskUsage({ path: workspace, user });
     return {
       notes: [],
+      // The container itself was started without the internet.
+      network: "off",
       socket,
       exited,
       refused: () => ({ memory: 0, processes: 0, disk: 0 }),

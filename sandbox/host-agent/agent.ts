@@ -35,7 +35,7 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
   const lock = await lockState(state);
   await unmountAbandoned();
   await removeAbandonedState();
-  const backend = await chooseBackend(state, config);
+  const backend = await chooseBackend(state, config, log);
   if (backend.kind === "none") log.warn("NO ISOLATION: commands run as this user, with its files and its network");
   await installRuntime(state.runtime, config.supervisor);
   await backend.reap();

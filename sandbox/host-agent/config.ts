@@ -1,5 +1,7 @@
+import { isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { SECOND } from "#kernel/time";
+import { DEFAULT_EGRESS_PORTS, type EgressSettings } from "./egress/rules.ts";
 
 export const HELP = `Usage: host-agent --control URL [--token TOKEN] [options]
 
@@ -21,6 +23,9 @@ Runs sandboxes on this machine for a Longshore control plane.
   --log-level LEVEL         debug, info, warn or error (default: warn)
   --warm N                  sandboxes that are kept ready for each usual kind of start, so that a new one need not wait
                             for its boot; 0 keeps none (default: 2)
+  --egress-ports LIST       ports that sandboxes which may reach the internet can use (default: 80,443)
+  --egress-allow LIST       HOST:PORT of servers that such sandboxes may reach although they are not public
+  --egress-dns LIST         name servers, IP[:PORT], that are asked for them (default: the machine's)
   --no-disk-quota           keep the files of new sandboxes in plain folders, whose size nothing limits, instead of
                             mounting a disk of its own for each (which needs root and mkfs.ext4)
   --insecure-no-isolation   run commands without any isolation, as this user; only for trying things out
@@ -46,6 +51,7 @@ export type Config = {
   insecure: boolean;
   diskQuota: boolean;
   warm: number;
+  egress: EgressSettings;
 };
 
 /** A mistake in how the program was started; its message is for the person who did. */
@@ -72,6 +78,7 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config | str
     insecure: values["insecure-no-isolation"] ?? false,
     diskQuota: !values["no-disk-quota"],
     warm: number(values.warm, "--warm", MOST_WARM) ?? 2,
+    egress: readEgress(values["egress-ports"], values["egress-allow"], values["egress-dns"]),
   };
 }
 
@@ -84,6 +91,7 @@ function parse(args: string[]) {
       options: {
         ...{ control: text, token: text, state: text, listen: text, port: text, address: text },
         ...{ heartbeat: text, supervisor: text, "log-level": text, warm: text },
+        ...{ "egress-ports": text, "egress-allow": text, "egress-dns": text },
         ...{ "insecure-no-isolation": flag, "no-disk-quota": flag, help: flag, version: flag },
       },
     }).values;
@@ -91,6 +99,21 @@ function parse(args: string[]) {
     throw new UsageError(error instanceof Error ? error.message : "unknown option");
   }
 }
+
+function readEgress(ports: string | undefined, allow: string | undefined, dns: string | undefined): EgressSettings {
+  const listed = items(ports).map((port) => number(port, "--egress-ports", 65_535) ?? 0);
+  const servers = items(dns);
+  if (servers.some((server) => !isIP(server.replace(/^\[(.*)\](:\d+)?$/, "$1").replace(/^([\d.]+):\d+$/, "$1")))) {
+    throw new UsageError("--egress-dns must list addresses, each with a port if it is not 53");
+  }
+  return {
+    ports: new Set(listed.length > 0 ? listed : DEFAULT_EGRESS_PORTS),
+    allow: new Set(items(allow)),
+    dns: servers,
+  };
+}
+
+const items = (list = ""): string[] => list.split(",").flatMap((item) => item.trim().toLowerCase() || []);
 
 function number(text: string | undefined, option: string, most: number): number | undefined {
   if (text === undefined) return undefined;

@@ -18,13 +18,15 @@ import { findTerminalAddon, TERMINAL_ADDON } from "../terminal-addon.ts";
 /** The user of every sandbox, as seen from inside. */
 export const SANDBOX_USER = { name: "sandbox", id: 1000 } as const;
 
-/** Files of an isolated sandbox that give its user a name; what belongs to others outside shows as nobody's. */
+/** Files of an isolated sandbox that give its user and itself a name; what belongs to others outside shows as nobody's. */
 export const ACCOUNTS = {
   passwd: [
     "root:x:0:0::/:/usr/sbin/nologin",
     `${SANDBOX_USER.name}:x:${SANDBOX_USER.id}:${SANDBOX_USER.id}::${WORKSPACE_ROOT}:/bin/sh`,
     "nobody:x:65534:65534::/:/usr/sbin/nologin\n",
   ].join("\n"),
+  hosts: "127.0.0.1 localhost sandbox\n::1 localhost\n",
+  "nsswitch.conf": "hosts: files dns\n",
   group: ["root:x:0:", `${SANDBOX_USER.name}:x:${SANDBOX_USER.id}:`, "nogroup:x:65534:\n"].join("\n"),
 } as const;
 

@@ -1,4 +1,4 @@
-import type { SandboxLimits } from "#protocol/host-agent";
+import type { AgentSandbox, NetworkPolicy, SandboxLimits } from "#protocol/host-agent";
 import { EXEC_LIMITS, type ExecLimit } from "#protocol/supervisor-values";
 import { Connection } from "./connection.ts";
 import type { Backend, Started } from "./isolation/backend.ts";
@@ -56,6 +56,11 @@ export class RunningSandbox {
     return this.#started.notes;
   }
 
+  /** What it may reach outside. */
+  get network(): AgentSandbox["network"] {
+    return this.#started.network;
+  }
+
   get isFrozen(): boolean {
     return this.#isFrozen;
   }
@@ -86,7 +91,14 @@ export class RunningSandbox {
   }
 }
 
-export type BootInput = { id: string; slot: number; workspace: string; limits: SandboxLimits; generation: number };
+export type BootInput = {
+  id: string;
+  slot: number;
+  workspace: string;
+  limits: SandboxLimits;
+  network: NetworkPolicy;
+  generation: number;
+};
 
 /** Starts a supervisor and answers once it serves. One that ends or stays silent is stopped and an error. */
 export async function boot(backend: Backend, input: BootInput): Promise<RunningSandbox> {

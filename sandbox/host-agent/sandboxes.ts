@@ -52,8 +52,7 @@ export class Sandboxes {
       size: warm,
       log,
       freeSlot: () => this.#freeSlots().next().value ?? undefined,
-      boot: (id, slot, { limits }) =>
-        boot(backend, { id, slot, workspace: state.workspace(id), limits, generation: 0 }),
+      boot: (id, slot, wanted) => boot(backend, { id, slot, workspace: state.workspace(id), generation: 0, ...wanted }),
       erase: (place) => backend.erase(place, state.workspace(place)),
     });
     for (const name of state.names(FOLDER)) {
@@ -193,12 +192,12 @@ export class Sandboxes {
   async #boot(
     { id, slot, place }: { id: string; slot: number; place: string | null },
     generation: number,
-    { limits }: StartSandbox,
+    wanted: StartSandbox,
   ): Promise<void> {
     try {
       const at = place ?? id;
       const workspace = this.#state.workspace(at);
-      this.#adopt(id, await boot(this.#backend, { id: at, slot, workspace, limits, generation }));
+      this.#adopt(id, await boot(this.#backend, { id: at, slot, workspace, generation, ...wanted }));
     } catch (error) {
       this.#log.error("a sandbox did not start", { sandbox: id, error });
       throw new Failure("start_failed", error instanceof Error ? error.message : "the sandbox did not start");
@@ -228,6 +227,7 @@ export class Sandboxes {
       bootMs: running?.bootMs ?? null,
       warm: running?.warm ?? false,
       unenforced: [...this.#backend.unenforced, ...(running?.notes ?? [])],
+      network: running?.network ?? "off",
     };
   }
 

@@ -32,6 +32,7 @@ const USER_BLOCKS = 1_000_000;
  *   runtime/     Node and the supervisor, bound read-only into every sandbox
  *   sandboxes/   one workspace per sandbox, each for its own host user
  *   disks/       one file per sandbox that is mounted as its workspace, where that can be done
+ *   ways/        one socket per running sandbox that may reach something outside
  */
 export class StateFolder {
   readonly root: string;
@@ -43,6 +44,8 @@ export class StateFolder {
   readonly workspaces: string;
   /** Disks of sandboxes, as files. */
   readonly images: string;
+  /** Where the sockets of sandboxes' proxies are. */
+  readonly ways: string;
 
   constructor(root: string) {
     this.root = root;
@@ -51,6 +54,7 @@ export class StateFolder {
     this.#private = join(root, "private");
     this.workspaces = join(root, "sandboxes");
     this.images = join(root, "disks");
+    this.ways = join(root, "ways");
   }
 
   /**
@@ -79,6 +83,7 @@ export class StateFolder {
       [state.runtime, 0o755],
       [state.workspaces, passable],
       [state.images, 0o700],
+      [state.ways, passable],
     ] as const) {
       mkdirSync(folder, { recursive: true });
       chmodSync(folder, mode);

@@ -30,6 +30,7 @@ export type Piped = { child: ChildProcess; stdout: Readable; stderr: Readable };
 /** Prepares and starts the processes of a sandbox, each in a process group and with a mark of its own. */
 export class Launcher {
   readonly #workspace: Workspace;
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #prefix = `${randomBytes(8).toString("hex")}.`;
   readonly #largestFileUnits = ownFileSizeUnits();
   readonly #pipes = new Pipes();
@@ -37,8 +38,10 @@ export class Launcher {
   readonly #inheritable = new Set<number>();
   #count = 0;
 
-  constructor(workspace: Workspace) {
+  /** `environment` is given to everything, unless a request says otherwise. */
+  constructor(workspace: Workspace, environment: Readonly<Record<string, string>>) {
     this.#workspace = workspace;
+    this.#environment = environment;
   }
 
   /** The shell of a terminal that was not told what to run. */
@@ -50,7 +53,7 @@ export class Launcher {
   prepare(request: LaunchRequest): Launch {
     const cwd = this.#directory(request.cwd);
     const base: Record<string, string> = { PATH: BASE_PATH, HOME: this.#workspace.root, LANG: "C.UTF-8" };
-    const env: Record<string, string> = { ...base, ...request.env };
+    const env: Record<string, string> = { ...base, ...this.#environment, ...request.env };
     const path = env.PATH ?? BASE_PATH;
     const line = shellLine(request.command, cwd, path);
     const mark = this.#nextMark();

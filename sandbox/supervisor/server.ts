@@ -28,10 +28,17 @@ const WINDOW_BYTES = 1024 * 1024;
 const MAX_LIST = 1000;
 const MAX_TREE = 10_000;
 
+type Options = {
+  root: string;
+  /** Variables of everything that is started, unless a request sets them. */
+  environment: Readonly<Record<string, string>>;
+  onClose: () => void;
+};
+
 /** Serves the supervisor's protocol over one connection; when that closes, everything started is killed. */
-export function serve(socket: Duplex, root: string, onClose: () => void): void {
+export function serve(socket: Duplex, { root, environment, onClose }: Options): void {
   const workspace = new Workspace(root);
-  const launcher = new Launcher(workspace);
+  const launcher = new Launcher(workspace, environment);
   const routes = {
     ...execRoutes(new Commands(launcher), launcher),
     ...processRoutes(new Processes(launcher)),

@@ -63,18 +63,30 @@ export const SandboxLimits = z.object({
 });
 export type SandboxLimits = z.infer<typeof SandboxLimits>;
 
-export const StartSandbox = z.object({ limits: SandboxLimits });
+/** A name (`example.com`), every name below one (`*.example.com`), an IPv4 address, or every public address (`*`). */
+export const NETWORK_PATTERN = /^(\*|(\*\.)?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*)$/;
+const NetworkPattern = z.string().max(253).regex(NETWORK_PATTERN);
+
+/** What a sandbox may reach outside: nothing, or what a list names, through the agent's proxy and on few ports. */
+export const NetworkPolicy = z.union([z.literal("off"), z.object({ allow: z.array(NetworkPattern).min(1).max(200) })]);
+export type NetworkPolicy = z.infer<typeof NetworkPolicy>;
+
+export const StartSandbox = z.object({ limits: SandboxLimits, network: NetworkPolicy.default("off") });
 export type StartSandbox = z.infer<typeof StartSandbox>;
 
 /** Processes and threads that a sandbox may have. */
 export const USUAL_PIDS = 512;
 /** What a new sandbox is started with unless somebody asked for other sizes. */
-export const USUAL_START: StartSandbox = { limits: { vcpus: 1, memoryMb: 512, diskMb: 5120, pids: USUAL_PIDS } };
+export const USUAL_START: StartSandbox = {
+  limits: { vcpus: 1, memoryMb: 512, diskMb: 5120, pids: USUAL_PIDS },
+  network: "off",
+};
 
 /**
  * `unenforced` lists limits and protections this machine cannot enforce, in words for people. `bootMs` is how long the
  * supervisor took to serve; nobody has waited for it when the sandbox was `warm`, which means started before it was
- * asked for.
+ * asked for. `network` is what holds for the sandbox that runs; "open" where nothing keeps it from the machine's own
+ * network.
  */
 export const AgentSandbox = z.object({
   id: z.string(),
@@ -83,6 +95,7 @@ export const AgentSandbox = z.object({
   bootMs: z.number().nullable(),
   warm: z.boolean().default(false),
   unenforced: z.array(z.string()),
+  network: z.union([NetworkPolicy, z.literal("open")]).default("off"),
 });
 export type AgentSandbox = z.infer<typeof AgentSandbox>;
 

@@ -57,12 +57,14 @@ async function probe(sandbox: TestSandbox, targets: object) {
 }
 
 test.for(ISOLATED_WAYS)("H3: nothing gets out of a sandbox or into another one, %s", async ([, options]) => {
-  const agent = await TestAgent.start(options);
-  onTestFinished(() => agent.stop());
-  const [one, other] = [await agent.sandbox("sb_one"), await agent.sandbox("sb_other")];
   const word = `theirs-${Math.random().toString(36).slice(2)}`;
-  await furnish(other, word);
   const [host, abstract] = [await listen(0), await listen(`\0${word}-host`)];
+  const { port } = host.address() as AddressInfo;
+  const agent = await TestAgent.start({ ...options, args: ["--egress-ports", `80,${port}`] });
+  onTestFinished(() => agent.stop());
+  const start = (id: string) => agent.sandbox(id, {}, 1, { allow: ["*"] });
+  const [one, other] = [await start("sb_one"), await start("sb_other")];
+  await furnish(other, word);
   const address = Object.values(networkInterfaces())
     .flat()
     .find((each) => each && !each.internal && each.family === "IPv4")?.address;
@@ -70,7 +72,8 @@ test.for(ISOLATED_WAYS)("H3: nothing gets out of a sandbox or into another one, 
     hostPaths: [agent.folder, join(agent.folder, "state/sandboxes/sb_other"), join(agent.folder, "state/private")],
     hostSecrets: ["state/private", "state/disks", "--token"],
     hostPids: [agent.process.pid, process.pid, ...processesWith(word)],
-    ...{ port: (host.address() as AddressInfo).port, agentPort: Number(agent.ready.address.split(":").at(-1)) },
+    proxies: [0, 1].map((slot) => join(agent.folder, "state/ways", String(slot))),
+    ...{ port, agentPort: Number(agent.ready.address.split(":").at(-1)) },
     ...{ address: address ?? "127.0.0.1", abstractSocket: `${word}-host`, otherSocket: word, otherPort: 4321 },
     ...{ otherFile: word, otherWord: word, otherId: "sb_other" },
   };

@@ -1,10 +1,16 @@
 import type { Duplex } from "node:stream";
-import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
+import type { AgentFreezes, AgentSandbox, NetworkPolicy, SandboxLimits } from "#protocol/host-agent";
 import type { ExecLimit } from "#protocol/supervisor-values";
 import type { Meter } from "./meter.ts";
 
 /** What a start needs: `slot` is a small number that no other sandbox of this agent has. */
-export type StartInput = { id: string; slot: number; workspace: string; limits: SandboxLimits };
+export type StartInput = {
+  id: string;
+  slot: number;
+  workspace: string;
+  limits: SandboxLimits;
+  network: NetworkPolicy;
+};
 
 /** How often a sandbox was refused more of something, since its start. */
 export type Refused = Record<ExecLimit, number>;
@@ -16,6 +22,8 @@ export type Refused = Record<ExecLimit, number>;
 export type Started = {
   /** What is not enforced for this one alone, in words for people. */
   notes: string[];
+  /** What it may reach outside. */
+  network: AgentSandbox["network"];
   socket: Duplex;
   exited: Promise<string>;
   refused: () => Refused;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
+import type { Egress, Gate } from "../egress/egress.ts";
 import type { Backend, Started, StartInput } from "./backend.ts";
 import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
 import { Cgroups } from "./cgroups.ts";
@@ -20,7 +21,14 @@ const SIGNALS_IN_WORDS =
 const SAME_USER_IN_WORDS = "separate host users: the agent does not run as root, so all sandboxes run as its own user";
 
 /** `bubblewrap` is the program, `disableUserns` whether it knows that option. */
-type Options = { bubblewrap: string; runtime: string; firstUser: number; disableUserns: boolean; disks: Disks };
+type Options = {
+  bubblewrap: string;
+  runtime: string;
+  firstUser: number;
+  disableUserns: boolean;
+  disks: Disks;
+  egress: Egress;
+};
 
 /** Runs each sandbox in bubblewrap: namespaces of its own, a system call filter, and as root a host user of its own. */
 export class BubblewrapBackend implements Backend {
@@ -33,14 +41,16 @@ export class BubblewrapBackend implements Backend {
   readonly #cgroups: Cgroups;
   readonly #disableUserns: boolean;
   readonly #disks: Disks;
+  readonly #egress: Egress;
 
-  constructor({ bubblewrap, runtime, firstUser, disableUserns, disks }: Options) {
+  constructor({ bubblewrap, runtime, firstUser, disableUserns, disks, egress }: Options) {
     this.#bubblewrap = bubblewrap;
     this.#runtime = runtime;
     this.#firstUser = firstUser;
     this.#cgroups = Cgroups.detect(String(firstUser));
     this.#disableUserns = disableUserns;
     this.#disks = disks;
+    this.#egress = egress;
   }
 
   get freezes(): AgentFreezes {
@@ -57,20 +67,24 @@ export class BubblewrapBackend implements Backend {
   }
 
   async start(input: StartInput): Promise<Started> {
-    const { id, slot, workspace, limits } = input;
+    const { id, slot, workspace, limits, network: policy } = input;
     const user = this.#asRoot ? this.#firstUser + slot : undefined;
     const disk = await this.#disks.attach({ id, workspace, diskMb: limits.diskMb, user });
+    let gate: Gate | undefined;
     try {
-      return await this.#startOn(disk, input);
+      gate = policy === "off" ? undefined : await this.#egress.open({ id, slot, user, policy });
+      return await this.#startOn(disk, gate, input);
     } catch (error) {
+      gate?.close();
       await disk.detach();
       throw error;
     }
   }
 
-  async #startOn(disk: Disk, { id, slot, workspace, limits }: StartInput): Promise<Started> {
+  async #startOn(disk: Disk, gate: Gate | undefined, input: StartInput): Promise<Started> {
+    const { id, slot, workspace, limits, network } = input;
     const group = this.#cgroups.create(id, limits);
-    const child = this.#spawn(slot, limits);
+    const child = this.#spawn(slot, limits, gate !== undefined);
     const exited = exitOf(child, child.stderr);
     const pipe = <T>(descriptor: number) => child.stdio[descriptor] as unknown as T;
     for (const descriptor of Object.values(DESCRIPTORS)) pipe<Duplex>(descriptor).on("error", () => {});
@@ -81,13 +95,15 @@ export class BubblewrapBackend implements Backend {
     const stop = async () => {
       socket.destroy();
       meter.close();
+      gate?.close();
       killFrozen();
       await endWithin(child, exited, inner);
       await group.remove();
       await disk.detach();
     };
     try {
-      const args = bubblewrapArguments({ workspace, runtime: this.#runtime, disableUserns: this.#disableUserns });
+      const [runtime, disableUserns, proxy] = [this.#runtime, this.#disableUserns, gate?.path];
+      const args = bubblewrapArguments({ workspace, runtime, disableUserns, proxy });
       pipe<Writable>(DESCRIPTORS.args).end(args.map((argument) => `${argument}\0`).join(""));
       pipe<Writable>(DESCRIPTORS.seccomp).end(this.#filter);
       const pid = await Promise.race([
@@ -103,7 +119,8 @@ export class BubblewrapBackend implements Backend {
       throw error;
     }
     const refused = () => ({ ...group.refused(), disk: disk.refused() });
-    return { notes: disk.notes, socket, exited, refused, ...freezing, meter, diskBytes: () => disk.bytes(), stop };
+    const diskBytes = () => disk.bytes();
+    return { notes: disk.notes, network, socket, exited, refused, ...freezing, meter, diskBytes, stop };
   }
 
   erase(id: string, workspace: string): Promise<void> {
@@ -117,12 +134,13 @@ export class BubblewrapBackend implements Backend {
   }
 
   close(): Promise<void> {
+    this.#egress.close();
     return this.#cgroups.close();
   }
 
-  #spawn(slot: number, limits: SandboxLimits): ChildProcess {
+  #spawn(slot: number, limits: SandboxLimits, proxied: boolean): ChildProcess {
     const user = this.#firstUser + slot;
-    const command = supervisorCommand(limits, { pidsInGroup: this.#cgroups.can("pids") });
+    const command = supervisorCommand(limits, { pidsInGroup: this.#cgroups.can("pids"), proxied });
     return spawn(this.#bubblewrap, ["--args", String(DESCRIPTORS.args), "--", ...command], {
       cwd: "/",
       // An empty environment hides the agent's from /proc/1/environ inside.

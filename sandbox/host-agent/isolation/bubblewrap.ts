@@ -8,6 +8,9 @@ import { ACCOUNTS, SANDBOX_USER } from "../runtime.ts";
 /** Where Node and the supervisor are, seen from inside. */
 export const RUNTIME_FOLDER = "/opt/longshore";
 
+/** Where the socket of its proxy is, in a sandbox that has one. */
+const PROXY_SOCKET = "/run/longshore-proxy";
+
 /** Descriptors of the bubblewrap process, beyond the standard three. */
 export const DESCRIPTORS = { args: 3, seccomp: 4, supervisor: 5, block: 6, status: 7 } as const;
 
@@ -18,8 +21,16 @@ const OPEN_FILES = 1024;
 /** Where a control group counts processes too it comes first, since it tells when it has refused one. */
 const SPARE_PROCESSES = 8;
 
+type Input = {
+  workspace: string;
+  runtime: string;
+  disableUserns: boolean;
+  /** Socket of the sandbox's proxy; undefined for one that reaches nothing. */
+  proxy: string | undefined;
+};
+
 /** What goes through the arguments descriptor, so that no path of the host shows in a command line. */
-export function bubblewrapArguments(input: { workspace: string; runtime: string; disableUserns: boolean }): string[] {
+export function bubblewrapArguments(input: Input): string[] {
   return [
     ...["--unshare-all", "--unshare-user", ...userArguments(), "--hostname", "sandbox"],
     ...(input.disableUserns ? ["--disable-userns"] : []),
@@ -34,6 +45,7 @@ export function bubblewrapArguments(input: { workspace: string; runtime: string;
     ...["--size", String(SMALL_TMPFS_BYTES), "--tmpfs", "/run"],
     ...["--size", String(SMALL_TMPFS_BYTES), "--tmpfs", "/dev/shm"],
     ...["--ro-bind", input.runtime, RUNTIME_FOLDER],
+    ...(input.proxy === undefined ? [] : ["--ro-bind", input.proxy, PROXY_SOCKET]),
     ...["--bind", input.workspace, WORKSPACE_ROOT, "--chdir", WORKSPACE_ROOT],
     ...["--remount-ro", "/dev", "--remount-ro", "/"],
     ...["/proc/kallsyms", "/proc/config.gz"].filter((path) => existsSync(path)).flatMap(masked),
@@ -46,13 +58,16 @@ export function bubblewrapArguments(input: { workspace: string; runtime: string;
  * The first program inside: the limits that every process inherits, then the supervisor. They are set inside the user
  * namespace, where the number of processes is counted for this sandbox alone.
  */
-export function supervisorCommand(limits: SandboxLimits, { pidsInGroup }: { pidsInGroup: boolean }): string[] {
+export function supervisorCommand(
+  limits: SandboxLimits,
+  { pidsInGroup, proxied }: { pidsInGroup: boolean; proxied: boolean },
+): string[] {
   const processes = pidsInGroup ? limits.pids + SPARE_PROCESSES : limits.pids;
   return [
     ...["/usr/bin/prlimit", "--core=0", `--nofile=${OPEN_FILES}`, `--nproc=${processes}`],
     `--fsize=${limits.diskMb * 1024 * 1024}`,
     ...[`${RUNTIME_FOLDER}/node`, ...SUPERVISOR_FLAGS, `${RUNTIME_FOLDER}/supervisor.mjs`],
-    ...[String(DESCRIPTORS.supervisor), WORKSPACE_ROOT],
+    ...[String(DESCRIPTORS.supervisor), WORKSPACE_ROOT, ...(proxied ? [PROXY_SOCKET] : [])],
   ];
 }
 

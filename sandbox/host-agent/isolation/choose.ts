@@ -1,6 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import type { Log } from "#kernel/log";
+import { Egress } from "../egress/egress.ts";
+import type { EgressSettings } from "../egress/rules.ts";
 import type { StateFolder } from "../state.ts";
 import type { Backend } from "./backend.ts";
 import { BubblewrapBackend } from "./bubblewrap-backend.ts";
@@ -11,12 +14,13 @@ import { canFilter } from "./seccomp.ts";
 /** This machine cannot isolate sandboxes; the message says what to do about it. */
 export class NoIsolation extends Error {}
 
-type Choice = { insecure: boolean; diskQuota: boolean };
+type Choice = { insecure: boolean; diskQuota: boolean; egress: EgressSettings };
 
 const TRY_ANYWAY = "To try things out without any isolation, start with --insecure-no-isolation.";
 
 /** The backend of this machine. No isolation is only used when it was asked for. */
-export async function chooseBackend(state: StateFolder, { insecure, diskQuota }: Choice): Promise<Backend> {
+export async function chooseBackend(state: StateFolder, choice: Choice, log: Log): Promise<Backend> {
+  const { insecure, diskQuota, egress: settings } = choice;
   if (insecure) return new PlainBackend(join(state.runtime, "supervisor.mjs"));
   if (process.platform !== "linux" || !canFilter()) {
     throw new NoIsolation(`Isolated sandboxes need Linux on x86-64. ${TRY_ANYWAY}`);
@@ -31,6 +35,7 @@ export async function chooseBackend(state: StateFolder, { insecure, diskQuota }:
     firstUser: state.firstUser,
     disks: await Disks.open({ images: state.images, workspaces: state.workspaces, enabled: diskQuota }),
     disableUserns: help.includes("--disable-userns"),
+    egress: new Egress({ folder: state.ways, settings, log }),
   });
 }
 

@@ -52,6 +52,7 @@ export class PlainBackend implements Backend {
     };
     return {
       notes: [],
+      network: "open",
       socket,
       exited,
       refused: () => ({ memory: 0, processes: 0, disk: 0 }),

@@ -43,7 +43,18 @@ const reaches = (options) => new Promise((resolve) => {
   socket.once("error", () => resolve(false));
   setTimeout(() => { socket.destroy(); resolve(false); }, 1000);
 });
+// The proxy's own words, or nothing where there is no proxy.
+const throughProxy = (target) => new Promise((resolve) => {
+  const socket = net.connect(3128, "127.0.0.1", () => socket.write("CONNECT " + target + " HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n"));
+  socket.once("data", (bytes) => { socket.destroy(); resolve(bytes.toString("latin1")); });
+  socket.once("error", () => resolve(""));
+  setTimeout(() => { socket.destroy(); resolve("silence"); }, 5000);
+});
 (async () => {
+  for (const host of ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0", "10.0.0.1"]) {
+    const answer = await throughProxy(host + ":80");
+    check("the proxy leads to " + host, answer !== "" && !["403", "502"].includes(answer.slice(9, 12)));
+  }
   check("a port of the host can be reached", await reaches({ port: T.port, host: "127.0.0.1" }));
   check("an abstract socket of the host can be reached", await reaches({ path: "\\0" + T.abstractSocket }));
   check("network interfaces of the host are visible", Object.keys(os.networkInterfaces()).some((name) => name !== "lo"));

@@ -1,5 +1,6 @@
 import ipaddr from "ipaddr.js";
 import { ok, type Result, refuse } from "#kernel/fault";
+import { isPublicAddress } from "#kernel/public-address";
 
 export type GuardSettings = {
   /** `host:port` of receivers that are exempt, as the URL standard writes them. */
@@ -17,9 +18,6 @@ const MAX_URL_LENGTH = 2_000;
 const INTERNAL_SUFFIXES = [
   ...["localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "private", "home.arpa"],
 ];
-const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
-/** Documentation, which the library's list lacks. */
-const DOCUMENTATION_V6 = ipaddr.IPv6.parseCIDR("3fff::/20");
 
 /**
  * Whether a server of ours may send a request to an address that a user chose (platform R360, W2): http or https, no
@@ -50,13 +48,6 @@ export function isPublicHost(hostname: string): boolean {
   const labels = name.split(".");
   if (labels.length < 2 || labels.some((label) => label === "")) return false;
   return !INTERNAL_SUFFIXES.some((suffix) => name === suffix || name.endsWith(`.${suffix}`));
-}
-
-/** IPv6 counts only inside the global unicast block, so that every form that embeds an IPv4 address is out. */
-function isPublicAddress(literal: string): boolean {
-  const address = ipaddr.parse(literal);
-  if (address instanceof ipaddr.IPv4) return address.range() === "unicast";
-  return address.range() === "unicast" && address.match(GLOBAL_UNICAST_V6) && !address.match(DOCUMENTATION_V6);
 }
 
 const no = (rule: string) => refuse("invalid", `the address ${rule}`);

@@ -3,7 +3,7 @@ import type { ProcessLink } from "#domain/process/ports";
 import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
-import type { AgentMetrics, MetricPoint, MetricTier } from "#protocol/host-agent";
+import type { AgentMetrics, MetricPoint, MetricTier, NetworkPolicy } from "#protocol/host-agent";
 import type {
   ExecRequest,
   ExecResult,
@@ -124,8 +124,8 @@ export type SandboxPort = {
  * when the machine does not answer and `sandbox_failed` when it says no.
  */
 export interface SandboxBackend {
-  /** Starts the sandbox unless it runs; safe to repeat for one generation. */
-  start(spec: SandboxSpec, generation: number): Promise<Result<{ unenforced: string[] }>>;
+  /** Starts the sandbox unless it runs; safe to repeat for one generation. `network` is what it may reach outside. */
+  start(spec: SandboxSpec, generation: number, network: NetworkPolicy): Promise<Result<{ unenforced: string[] }>>;
   /** Answers when nothing of the sandbox runs any more. */
   stop(sandboxId: string, generation: number, files: "keep" | "wipe"): Promise<Result<null>>;
   /** Whether the sandbox runs there under this generation. */

@@ -4,7 +4,14 @@ import { type Result, settle } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import { callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import { signControlToken } from "#platform/sandbox/control-token";
-import { AgentMetrics, AgentSandbox, type MetricTier, type StartSandbox, USUAL_PIDS } from "#protocol/host-agent";
+import {
+  AgentMetrics,
+  AgentSandbox,
+  type MetricTier,
+  type NetworkPolicy,
+  type StartSandbox,
+  USUAL_PIDS,
+} from "#protocol/host-agent";
 
 /** Shorter than the machine's own deadlines, so that a silent host is asked again or given up in time. */
 const START_DEADLINE_MS = 60 * SECOND;
@@ -26,8 +33,9 @@ export class HostBackend implements SandboxBackend {
   start(
     { id, vcpus, memoryMb, diskSizeMb }: SandboxSpec,
     generation: number,
+    network: NetworkPolicy,
   ): Promise<Result<{ unenforced: string[] }>> {
-    const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS } };
+    const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS }, network };
     return settle(async () => {
       const response = await this.#call(id, generation, "PUT", START_DEADLINE_MS, "", JSON.stringify(wanted));
       const { unenforced } = await readAnswer(response, AgentSandbox);

@@ -156,6 +156,18 @@ const reaches = (options) =>
     setTimeout(() => end("silence"), 1500).unref();
   });
 
+/** The status that the sandbox's own proxy answers. */
+const throughProxy = (authority) =>
+  new Promise((resolve) => {
+    const socket = net.connect(3128, "127.0.0.1", () => socket.write(`CONNECT ${authority} HTTP/1.1\r\n\r\n`));
+    socket.once("data", (bytes) => {
+      socket.destroy();
+      resolve(bytes.toString("latin1", 9, 12));
+    });
+    socket.once("error", (error) => resolve(error.code));
+    setTimeout(() => resolve("silence"), 10_000).unref();
+  });
+
 async function network() {
   const tries = {
     "a port of the host, by loopback": { host: "127.0.0.1", port: targets.port },
@@ -174,6 +186,23 @@ async function network() {
     const saw = await reaches(options);
     record(`connecting to ${name}`, "blocked", saw !== "connected", saw);
   }
+  for (const authority of [
+    `127.0.0.1:${targets.port}`,
+    `localhost:${targets.port}`,
+    `[::1]:${targets.port}`,
+    `[::ffff:127.0.0.1]:${targets.port}`,
+    `${targets.address}:${targets.port}`,
+    `127.0.0.1:${targets.agentPort}`,
+    `${targets.address}:${targets.agentPort}`,
+    "169.254.169.254:80",
+    "168.63.129.16:80",
+    "metadata.google.internal:80",
+    "[fd00:ec2::254]:80",
+  ]) {
+    const saw = await throughProxy(authority);
+    record(`reaching ${authority} through the proxy`, "blocked", ["403", "502"].includes(saw), saw);
+  }
+  blocked("the socket of another sandbox's proxy", () => targets.proxies.filter((path) => fs.existsSync(path)));
   const answer = await dns.lookup("example.com").catch((error) => error.code);
   record("resolving a name", "blocked", typeof answer === "string", JSON.stringify(answer));
   blocked("network interfaces beyond loopback", () =>

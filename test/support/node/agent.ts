@@ -3,7 +3,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSyn
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AgentSandbox, SandboxLimits } from "#protocol/host-agent";
+import type { AgentSandbox, NetworkPolicy, SandboxLimits } from "#protocol/host-agent";
 import type { ExecRequest, ExecResult } from "#protocol/supervisor";
 import { NODE_FLAGS } from "#sandbox/host-agent/flags";
 import { bundleSandboxPrograms } from "#scripts/lib/bundle";
@@ -104,8 +104,8 @@ export class TestAgent {
   }
 
   /** Starts a sandbox; `gen` is its generation. */
-  async sandbox(id = "sb_1", limits: Partial<SandboxLimits> = {}, gen = 1): Promise<TestSandbox> {
-    const body = JSON.stringify({ limits: { ...LIMITS, ...limits } });
+  async sandbox(id = "sb_1", limits: Partial<SandboxLimits> = {}, gen = 1, network: NetworkPolicy = "off") {
+    const body = JSON.stringify({ limits: { ...LIMITS, ...limits }, network });
     const response = await this.call("PUT", `/v1/sandboxes/${id}`, { sandbox: id, act: "lifecycle", gen, body });
     if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
     return new TestSandbox(this, id, gen, (await response.json()) as AgentSandbox);

@@ -32,6 +32,7 @@ export const REFUSED_URLS: readonly string[] = [
   "http://169.254.169.254/latest/meta-data/",
   "http://169.254.170.2/",
   "http://0xa9fea9fe/",
+  "http://168.63.129.16/",
   // special purpose, documentation, multicast, reserved, broadcast
   "http://192.0.0.1/",
   "http://192.0.0.192/",
