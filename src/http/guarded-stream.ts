@@ -12,22 +12,34 @@ const STEADY_MS = 10 * SECOND;
 const ENDED = "the credential ended";
 const UNKNOWN = "the credential could not be checked, resume from the last id";
 
-/**
- * Opens a stream for as long as the caller's credential holds `permission`: it ends within seconds of the credential
- * (T7). Every stream is opened through here. While nothing happens this costs no object anything.
- */
+/** What lasts longer than its request: `end` ends it with a word for the reader, `done` resolves when it has ended. */
+type Lasting = { readonly done: Promise<void>; end(why: string): void };
+
+/** Opens a stream of events under guard. */
 export async function guardedStream(
   ctx: Ctx,
   permission: Permission,
   open: () => Promise<SseStream>,
 ): Promise<Response> {
+  return sseResponse(await guarded(ctx, permission, open));
+}
+
+/**
+ * Opens a stream or a socket for as long as the caller's credential holds `permission`: it ends within seconds of the
+ * credential (T7). Every one is opened through here. While nothing happens this costs no object anything.
+ */
+export async function guarded<T extends Lasting>(
+  ctx: Ctx,
+  permission: Permission,
+  open: () => T | Promise<T>,
+): Promise<T> {
   demand(ctx.actor, permission);
   const guard = new CredentialGuard(ctx, permission);
   await guard.connect();
   try {
     const stream = await open();
     guard.begin(stream);
-    return sseResponse(stream);
+    return stream;
   } catch (error) {
     guard.stop();
     throw error;
@@ -38,7 +50,7 @@ export async function guardedStream(
 class CredentialGuard {
   readonly #ctx: Ctx;
   readonly #permission: Permission;
-  #stream: SseStream | undefined;
+  #stream: Lasting | undefined;
   #socket: WebSocket | undefined;
   /** Why the watch is over, in words for the reader. */
   #over: string | undefined;
@@ -67,7 +79,7 @@ class CredentialGuard {
     if (this.#over) socket.close(1000, "the stream is over");
   }
 
-  begin(stream: SseStream): void {
+  begin(stream: Lasting): void {
     this.#stream = stream;
     stream.done.then(() => this.stop());
     if (this.#over) stream.end(this.#over);

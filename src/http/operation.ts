@@ -26,7 +26,7 @@ export type RawRequest = {
 /** The answer beside its body: `run` may set a status that is declared in `also`, and add headers. */
 export type Outcome = { status: number; headers: Headers };
 
-type SuccessStatus = 200 | 201 | 202 | 204 | 302;
+type SuccessStatus = 101 | 200 | 201 | 202 | 204 | 302;
 type Returns<R extends z.ZodType> = {
   status: SuccessStatus;
   schema: R;
@@ -81,6 +81,8 @@ type Spec<
   creates: boolean;
   /** True when the answer shows a secret: what is kept of it for a repeat is then sealed. */
   showsSecret: boolean;
+  /** True when it opens a WebSocket: a browser sends one from any page, so a session then needs an allowed origin. */
+  upgrades: boolean;
   /** True when `run` heeds an `Idempotency-Key` itself, in the transaction that stores its effect. */
   honoursKey: boolean;
   returns: Returns<R>;
@@ -116,6 +118,7 @@ type Defaults =
   | "discreet"
   | "creates"
   | "showsSecret"
+  | "upgrades"
   | "honoursKey"
   | "also";
 
@@ -140,6 +143,7 @@ export function operation<
     discreet: false,
     creates: false,
     showsSecret: false,
+    upgrades: false,
     honoursKey: false,
     also: [],
   };

@@ -78,7 +78,7 @@ function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] 
 
 function contentOf({ returns }: Operation): Content | undefined {
   const { status, schema, media, shows } = returns;
-  if (status === 204 || status === 302) return undefined;
+  if (status === 101 || status === 204 || status === 302) return undefined;
   if (media === undefined) return json(schema);
   return { [media]: { schema: shows ?? (media === OCTETS ? BINARY : { type: "string" }) } };
 }
@@ -92,7 +92,7 @@ function failuresOf(surface: Surface, op: Operation): [status: number, descripti
 /** What can go wrong before an operation's own work begins. */
 const impliedFaults = (op: Operation): FaultCode[] => [
   ...(op.permission === null ? [] : (["invalid", "unauthenticated", "forbidden", "internal"] as const)),
-  ...(op.permission === null && op.method !== "get" ? (["csrf_failed"] as const) : []),
+  ...(op.upgrades || (op.permission === null && op.method !== "get") ? (["csrf_failed"] as const) : []),
   ...(takesJson(op) && !op.discreet ? (["invalid", "too_large", "unsupported_media_type"] as const) : []),
   ...(op.octets || op.form ? (["unsupported_media_type"] as const) : []),
   ...(op.limit ? (["rate_limited"] as const) : []),

@@ -88,6 +88,7 @@ function admit(surface: Surface, op: Operation): Step {
       const auth = { request: c.req.raw, settings, accepts, answer, identified };
       const actor = await (surface.authenticate ?? authenticate)(base, auth);
       identified(actor);
+      if (op.upgrades && actor.kind !== "api_key") demandOrigin(c.req.raw, settings.origins);
       demand(actor, permission);
     }
     await next();

@@ -19,6 +19,8 @@ export type ProcessStream = AsyncGenerator<ProcessLine, void>;
  * digits; one that names nothing is `process_not_found`.
  */
 export interface ProcessLink {
+  /** Throws `sandbox_not_found` or `sandbox_not_running` unless the sandbox runs at this moment. */
+  ready(): Promise<void>;
   /** Starts a process and answers at once. A tag that is taken is a `conflict`. */
   start(request: ProcessRequest): Promise<StartedProcess>;
   /** Those that run, oldest first. */

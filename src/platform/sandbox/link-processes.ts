@@ -25,6 +25,10 @@ export class HostProcesses implements ProcessLink {
     this.#calls = calls;
   }
 
+  async ready(): Promise<void> {
+    await (await this.#calls.get("/health")).body?.cancel();
+  }
+
   async start(request: ProcessRequest): Promise<StartedProcess> {
     return readAnswer(await this.#calls.post("/processes", request), StartedProcess);
   }

@@ -1,7 +1,9 @@
+import type { z } from "zod";
 import type { AuditAction } from "#domain/audit/audit";
 import type { Ctx } from "#domain/context";
 import { asAdminOf } from "#domain/sandbox/as-admin";
 import type { Operation } from "#http/operation";
+import type { SocketSpec } from "#http/upgrade";
 
 type Run = (ctx: Ctx, input: { params: { id: string } }) => Promise<unknown>;
 
@@ -27,5 +29,22 @@ export function adminTwin(op: Operation, { id, summary, audits }: Twin): Operati
     accepts: ["session"],
     ...(audits && { audits }),
     run: async (ctx: Ctx, input: Parameters<Run>[1]) => run(await asAdminOf(ctx, input.params.id, audits), input),
+  };
+}
+
+/** The same for an operation that opens a WebSocket. */
+export function adminSocketTwin<P extends z.ZodObject<{ id: z.ZodString }>>(
+  spec: SocketSpec<P>,
+  { audits, ...twin }: Twin,
+): SocketSpec<P> {
+  return {
+    ...spec,
+    ...twin,
+    path: adminPath(spec.path),
+    tag: "admin",
+    permission: "platform:admin",
+    accepts: ["session"],
+    ...(audits && { audits }),
+    open: async (ctx, input) => spec.open(await asAdminOf(ctx, (input.params as { id: string }).id, audits), input),
   };
 }

@@ -23,6 +23,7 @@ import { metricOperations } from "#surfaces/platform/metrics";
 import { oauthOperations } from "#surfaces/platform/oauth";
 import { processOperations } from "#surfaces/platform/processes";
 import { snapshotOperations } from "#surfaces/platform/snapshots";
+import { socketOperations } from "#surfaces/platform/sockets";
 import { teamOperations } from "#surfaces/platform/teams";
 import { usageOperations } from "#surfaces/platform/usage";
 import { userOperations } from "#surfaces/platform/users";
@@ -54,6 +55,7 @@ export const platformOperations: readonly Operation[] = [
   ...execOperations,
   ...processOperations,
   ...fileOperations,
+  ...socketOperations,
 ];
 
 /** Accounts, teams, keys, events, capsules and hosts, as the Wrenn API has them. */
