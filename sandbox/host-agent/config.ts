@@ -17,7 +17,8 @@ Runs sandboxes on this machine for a Longshore control plane.
                             next agent to start deletes that folder
   --listen IP               address to listen on (default: 127.0.0.1)
   --port PORT               port to listen on (default: the one used before, or a free one)
-  --address HOST:PORT       how the control plane reaches this agent (default: what it listens on)
+  --address ADDRESS         how the control plane reaches this agent: HOST:PORT, or the https origin of a tunnel or a
+                            reverse proxy, such as https://host-1.example.com (default: what it listens on)
   --heartbeat SECONDS       seconds between two signs of life (default: 30)
   --supervisor FILE         bundle of the supervisor (default: the one that belongs to this agent)
   --log-level LEVEL         debug, info, warn or error (default: warn)

@@ -40,7 +40,12 @@ async function handle(options: Options, request: IncomingMessage, response: Serv
   await proxy(options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
 }
 
-async function answerVerb({ sandboxes }: Options, claims: Claims, call: string, query: string): Promise<unknown> {
+async function answerVerb(
+  { sandboxes, tokens }: Options,
+  claims: Claims,
+  call: string,
+  query: string,
+): Promise<unknown> {
   const { sub: id, gen } = claims;
   if (call === "GET metrics") {
     const tier = z.enum([...METRIC_TIERS, "all"]).safeParse(new URLSearchParams(query).get("tier") ?? "10m");
@@ -49,11 +54,12 @@ async function answerVerb({ sandboxes }: Options, claims: Claims, call: string, 
   }
   if (call !== "POST freeze" && call !== "POST thaw") throw new Failure("invalid", "no such operation");
   allow(claims, "lifecycle");
+  tokens.spend(claims);
   return call === "POST freeze" ? sandboxes.freeze(id, gen) : sandboxes.thaw(id, gen);
 }
 
 async function lifecycle(
-  { sandboxes }: Options,
+  { sandboxes, tokens }: Options,
   claims: Claims,
   query: string,
   request: IncomingMessage,
@@ -63,11 +69,14 @@ async function lifecycle(
   if (request.method === "GET") return json(response, sandboxes.get(id, gen));
   allow(claims, "lifecycle");
   if (request.method === "PUT") {
-    return json(response, await sandboxes.start(id, gen, await startSandbox(request)));
+    const wanted = await startSandbox(request);
+    tokens.spend(claims);
+    return json(response, await sandboxes.start(id, gen, wanted));
   }
   if (request.method !== "DELETE") throw new Failure("invalid", "no such operation");
   const files = z.enum(["keep", "wipe"]).safeParse(new URLSearchParams(query).get("files") ?? "keep");
   if (!files.success) throw new Failure("invalid", "files is keep or wipe");
+  tokens.spend(claims);
   await sandboxes.stop(id, gen, files.data);
   response.writeHead(204).end();
 }

@@ -11,12 +11,23 @@ const REMEMBERED = 1000;
 
 export const SandboxId = z.string().regex(/^[A-Za-z0-9_-]{1,80}$/);
 
-const Claims = z.object({ sub: SandboxId, act: z.enum(AGENT_ACTS), gen: z.int().nonnegative(), exp: z.number() });
+/** Used tokens remembered until they expire; far more than a control plane makes in that time. */
+const MOST_SPENT = 10_000;
+
+const Claims = z.object({
+  sub: SandboxId,
+  act: z.enum(AGENT_ACTS),
+  gen: z.int().nonnegative(),
+  exp: z.number(),
+  /** Name of a token that can be used once. */
+  jti: z.string().min(1).max(100).optional(),
+});
 export type Claims = z.infer<typeof Claims>;
 
 /** Reads the control plane's tokens for this host. Anything but a fresh one it signed is `unauthorized`. */
 export class TokenReader {
   readonly #credentials: () => Identity | undefined;
+  readonly #spent = new Map<string, number>();
   #verifier: Verifier | undefined;
 
   constructor(credentials: () => Identity | undefined) {
@@ -33,6 +44,21 @@ export class TokenReader {
     } catch {
       throw new Failure("unauthorized", "the token is not valid here");
     }
+  }
+
+  /**
+   * Uses a token up: what changes a sandbox's life cannot be repeated by whoever has seen it pass. What is remembered of
+   * used tokens is bounded; beyond that none is taken.
+   */
+  spend({ jti, exp }: Claims): void {
+    const now = Date.now() / SECOND;
+    for (const [name, until] of this.#spent) {
+      if (until >= now - SKEW_SECONDS) break;
+      this.#spent.delete(name);
+    }
+    if (jti === undefined || this.#spent.has(jti)) throw new Failure("unauthorized", "the token was used already");
+    if (this.#spent.size >= MOST_SPENT) throw new Failure("unauthorized", "too many calls at once");
+    this.#spent.set(jti, exp);
   }
 
   #verifierFor(identity: Identity): Verifier {

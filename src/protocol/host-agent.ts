@@ -3,7 +3,8 @@ import { z } from "zod";
 /**
  * Version 1 of the HTTP interface of a host agent. Every call but `GET /v1/health` carries
  * `Authorization: Bearer JWT`, signed by the control plane (EdDSA, at most a minute old):
- * `iss` "longshore", `aud` the host's id, `sub` the sandbox's id, `gen` its lease generation, `act` what it allows.
+ * `iss` "longshore", `aud` the host's id, `sub` the sandbox's id, `gen` its lease generation, `act` what it allows. Its
+ * `jti` makes one for the lifecycle work once, for whatever changes something.
  *
  *   GET    /v1/health                          200 AgentHealth
  *   PUT    /v1/sandboxes/{id}                  200 AgentSandbox: starts it unless it runs already (act "lifecycle")

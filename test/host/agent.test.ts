@@ -87,6 +87,26 @@ describe("a running agent", () => {
     }
   });
 
+  test("H5: a call that changes a sandbox's life cannot be repeated by whoever has seen it, a look can", async () => {
+    await agent.sandbox("sb_once");
+    const calls = [
+      ["PUT", "/v1/sandboxes/sb_once", BODY, 200],
+      ["POST", "/v1/sandboxes/sb_once/freeze", undefined, 200],
+      ["POST", "/v1/sandboxes/sb_once/thaw", undefined, 200],
+      ["DELETE", "/v1/sandboxes/sb_once?files=keep", undefined, 204],
+    ] as const;
+    for (const [method, path, body, status] of calls) {
+      const token = await agent.control.token({ sandbox: "sb_once", act: "lifecycle" });
+      const send = async () => (await agent.call(method, path, { token, ...(body && { body }) })).status;
+      expect(await send(), `${method} ${path}`).toBe(status);
+      expect(await send(), `${method} ${path} again`).toBe(401);
+    }
+    const token = await agent.control.token({ sandbox: "sb_once", act: "lifecycle" });
+    for (const _ of [1, 2]) expect((await agent.call("GET", "/v1/sandboxes/sb_once", { token })).status).toBe(200);
+    const nameless = await agent.control.token({ sandbox: "sb_once", act: "lifecycle", jti: null });
+    expect((await agent.call("PUT", "/v1/sandboxes/sb_once", { token: nameless, body: BODY })).status).toBe(401);
+  });
+
   test.for([
     ["{", 400],
     ['{"limits":{}}', 400],

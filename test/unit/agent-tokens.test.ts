@@ -37,6 +37,21 @@ test("H5: a token that was verified before is refused once it has expired", asyn
   await expect(read()).rejects.toMatchObject({ code: "unauthorized" });
 });
 
+test("H5: a used token is remembered until it has expired, and no more of them than there is room for", () => {
+  const reader = new TokenReader(() => undefined);
+  const claims = (jti: string | undefined, lifeSeconds = 50) =>
+    ({ sub: "sb_1", act: "lifecycle", gen: 1, jti, exp: Date.now() / 1000 + lifeSeconds }) as const;
+  const first = claims("a");
+  reader.spend(first);
+  expect(() => reader.spend(first)).toThrow("used already");
+  expect(() => reader.spend(claims(undefined))).toThrow("used already");
+  for (let i = 1; i < 10_000; i++) reader.spend(claims(`b${i}`));
+  expect(() => reader.spend(claims("one too many"))).toThrow("too many");
+  vi.setSystemTime(Date.now() + 56_000);
+  reader.spend(claims("one too many"));
+  expect(() => reader.spend(claims("one too many"))).toThrow("used already");
+});
+
 test.for([
   ["other keys", async () => ({ keys: (await newKeys()).set })],
   ["another identity", async () => ({ hostId: "host_2" })],

@@ -128,6 +128,10 @@ test.for<[string, string]>([
   ["10.0.0.5:9000", "https://10.0.0.5:9000"],
   ["agent.example.com:443", "https://agent.example.com:443"],
   ["127.0.0.1.example.com:1", "https://127.0.0.1.example.com:1"],
+  ["https://quick-name.trycloudflare.com", "https://quick-name.trycloudflare.com"],
+  ["HTTPS://Agent.Example.com:8443", "https://agent.example.com:8443"],
+  ["https://[2606:4700::1]:443", "https://[2606:4700::1]:443"],
+  ["https://127.0.0.1:9000", "https://127.0.0.1:9000"],
 ])("the agent at %s is called at %s", ([address, origin]) => {
   expect(agentUrl(address)?.origin).toBe(origin);
 });
@@ -137,6 +141,15 @@ test.for([
   "host",
   "host:99999",
   "http://host:1",
+  "http://127.0.0.1:1",
+  "https://",
+  "https://host/",
+  "https://host/path",
+  "https://user@host",
+  "https://host?x",
+  "https://host:99999",
+  "https:host:1",
+  "ftp://host:1",
   "host:1/path",
   "user@host:1",
   "host:1?x",

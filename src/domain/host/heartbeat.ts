@@ -16,6 +16,6 @@ export async function heartbeat(ctx: Ctx, hostId: string, address?: string): Pro
 /** A team must not point the control plane at services of the machine it runs on. */
 export function demandAddress(address: string, ofTeam: boolean): void {
   const url = agentUrl(address);
-  if (!url) throw new Fault("invalid", "address must be host:port");
+  if (!url) throw new Fault("invalid", "address must be host:port or an https origin");
   if (url.loopback && ofTeam) throw new Fault("invalid", "a byoc host needs an address of its own");
 }

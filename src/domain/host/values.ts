@@ -31,14 +31,20 @@ export async function readHostToken(
 
 const LOOPBACK = /^(localhost|127(\.[0-9]{1,3}){3}|\[::1\])$/;
 
+const AGENT_ADDRESS = /^(https:\/\/)?([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?$/i;
+
 /**
  * Where a host agent is reached: `https`, or plain `http` on the machine's own loopback. Undefined unless `address` is
- * `host:port` and nothing else.
+ * `host:port` or an https origin, such as a tunnel's, and nothing else.
  */
 export function agentUrl(address: string): { origin: string; loopback: boolean } | undefined {
-  if (!/^([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]):[0-9]{1,5}$/i.test(address)) return undefined;
-  const parsed = URL.parse(`http://${address}`);
+  const [, scheme, host, port = ""] = AGENT_ADDRESS.exec(address) ?? [];
+  if (host === undefined || (scheme === undefined && port === "")) return undefined;
+  const parsed = URL.parse(`https://${host}${port}`);
   if (!parsed) return undefined;
   const loopback = LOOPBACK.test(parsed.hostname);
-  return { origin: `${loopback ? "http" : "https"}://${address.toLowerCase()}`, loopback };
+  return {
+    origin: `${loopback && scheme === undefined ? "http" : "https"}://${`${host}${port}`.toLowerCase()}`,
+    loopback,
+  };
 }

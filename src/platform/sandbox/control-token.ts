@@ -9,7 +9,10 @@ const CONTROL_TOKEN_TTL_MS = 60 * SECOND;
 
 export type ControlSubject = { hostId: string; sandboxId: string; generation: number };
 
-/** A token by which one host lets the bearer act on one sandbox under one lease, as `protocol/host-agent` describes. */
+/**
+ * A token by which one host lets the bearer act on one sandbox under one lease, as `protocol/host-agent` describes. One for
+ * the lifecycle works once.
+ */
 export async function signControlToken(
   env: { SIGNING_KEY?: string },
   { hostId, sandboxId, generation }: ControlSubject,
@@ -23,6 +26,7 @@ export async function signControlToken(
     .setIssuer(CONTROL_ISSUER)
     .setAudience(hostId)
     .setSubject(sandboxId)
+    .setJti(crypto.randomUUID())
     .setIssuedAt(issuedAt)
     .setExpirationTime(expiresAt)
     .sign(privateKey);

@@ -10,6 +10,8 @@ export type TokenOptions = {
   audience?: string;
   issuer?: string;
   lifeSeconds?: number;
+  /** Null for a token that could be used again and again. */
+  jti?: string | null;
 };
 
 /** A control plane of a few lines: it registers any host, hears heartbeats and signs tokens. */
@@ -42,7 +44,8 @@ export class FakeControlPlane {
   /** A token as the control plane signs it; each claim can be another one. */
   token(options: TokenOptions = {}): Promise<string> {
     const { sandbox = "sb_1", act = "use", gen = 1, audience = "host_test", issuer = "longshore" } = options;
-    return new SignJWT({ act, gen })
+    const jti = options.jti === undefined ? crypto.randomUUID() : options.jti;
+    return new SignJWT({ act, gen, ...(jti !== null && { jti }) })
       .setProtectedHeader({ alg: "EdDSA", kid: "test" })
       .setIssuer(issuer)
       .setAudience(audience)
