@@ -25,13 +25,21 @@ export class Outbox<Effect> {
   readonly #storage: DurableObjectStorage;
   readonly #lane: string;
   readonly #perform: Perform<Effect>;
+  readonly #isWanted: (effect: Effect) => boolean;
   readonly #log: Log;
   #draining: Promise<void> | undefined;
 
-  constructor(storage: DurableObjectStorage, lane: string, perform: Perform<Effect>) {
+  /** An effect that is not wanted any more does not wait for its next attempt: it is dropped. */
+  constructor(
+    storage: DurableObjectStorage,
+    lane: string,
+    perform: Perform<Effect>,
+    isWanted: (effect: Effect) => boolean = () => true,
+  ) {
     this.#storage = storage;
     this.#lane = lane;
     this.#perform = perform;
+    this.#isWanted = isWanted;
     this.#log = createLog("warn", { lane });
   }
 
@@ -66,8 +74,9 @@ export class Outbox<Effect> {
   }
 
   async #performOne({ seq, effect, attempts }: Row): Promise<void> {
+    const wanted = JSON.parse(effect) as Effect;
     try {
-      await this.#perform(JSON.parse(effect) as Effect, seq);
+      if (this.#isWanted(wanted)) await this.#perform(wanted, seq);
       this.#storage.sql.exec("DELETE FROM outbox WHERE seq = ?", seq);
     } catch (error) {
       const waitMs = Math.min(FIRST_RETRY_MS * 2 ** attempts, SLOWEST_RETRY_MS);
@@ -78,8 +87,9 @@ export class Outbox<Effect> {
   }
 
   #head(): Row | undefined {
-    return this.#storage.sql
+    const [row] = this.#storage.sql
       .exec<Row>("SELECT seq, effect, attempts, due FROM outbox WHERE lane = ? ORDER BY seq LIMIT 1", this.#lane)
-      .toArray()[0];
+      .toArray();
+    return row && row.due > 0 && !this.#isWanted(JSON.parse(row.effect) as Effect) ? { ...row, due: 0 } : row;
   }
 }

@@ -2,14 +2,15 @@ import { drizzle } from "drizzle-orm/d1";
 import { eventActor, makerOf, SYSTEM } from "#domain/event/actors";
 import { tellReaders } from "#domain/event/announce";
 import type { NewTeamEvent } from "#domain/event/emit";
-import type { DirectoryEffect, SandboxState } from "#domain/sandbox/machine";
 import type { SandboxNews } from "#domain/sandbox/news";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { publishSandbox } from "#domain/sandbox/repo";
+import type { DirectoryEffect, SandboxState } from "#domain/sandbox/state";
+import type { SandboxStatus } from "#domain/sandbox/status";
 import { createLog } from "#kernel/log";
 import { recordChange } from "#objects/kit/record";
 import { teamPort } from "#platform/event/port";
-import type { TransientEvent } from "#protocol/team-feed";
+import type { EventReason, TransientEvent } from "#protocol/team-feed";
 
 type Told = { spec: SandboxSpec; state: SandboxState; lastActiveAt: number | null };
 type Effect<T extends DirectoryEffect["type"]> = Extract<DirectoryEffect, { type: T }>;
@@ -33,26 +34,29 @@ export class SandboxDirectory {
     if (effect.type === "record") return this.#record(effect, seq, told);
     if (effect.type === "tell") return this.#tell(effect, told);
     const { status, reason, hostId, startedAt } = told.state;
-    const patch = { status, statusReason: reason, hostId, startedAt, lastActiveAt: told.lastActiveAt };
+    const machine = status === "running" ? told.state.machine : null;
+    const patch = { status, statusReason: reason, hostId, startedAt, machine, lastActiveAt: told.lastActiveAt };
     await publishSandbox(drizzle(this.#env.DB), told.spec.id, { ...patch, updatedAt: Date.now() });
   }
 
   async #record({ action, at, reason, by, news }: Effect<"record">, seq: number, told: Told): Promise<void> {
     const { id: subjectId, teamId } = told.spec;
     const metadata = reason === null ? {} : { reason };
-    const event = news && (await this.#eventOf(news, at, told));
+    const event = news && (await this.#eventOf(news, { at, by }, told.spec));
     const entry = { teamId, action, subjectId, at, metadata, ...(by && { by }), ...(event && { event }) };
     await recordChange({ ctx: this.#ctx, env: this.#env }, String(seq), entry);
   }
 
-  /** A creation is its maker's, whoever started the sandbox first; a destruction is whose who asked for it. */
-  async #eventOf(news: SandboxNews, at: number, { spec, state }: Told): Promise<NewTeamEvent> {
-    const about = { teamId: spec.teamId, resource: { id: spec.id, type: "sandbox" }, at } as const;
-    if (news.type === "capsule.create") {
-      return { ...news, ...about, actor: await makerOf(drizzle(this.#env.DB), spec.id), metadata: {} };
-    }
+  /** A creation is its maker's, whoever started the sandbox first; anything else is whose who asked for it. */
+  async #eventOf(
+    news: SandboxNews,
+    { at, by }: { at: number; by: SandboxState["by"] | undefined },
+    spec: SandboxSpec,
+  ): Promise<NewTeamEvent> {
     const { reason, ...what } = news;
-    return { ...what, ...about, actor: actorOf(state), metadata: reason === null ? {} : { reason } };
+    const actor = what.type === "capsule.create" ? await makerOf(drizzle(this.#env.DB), spec.id) : actorOf(by);
+    const about = { teamId: spec.teamId, resource: { id: spec.id, type: "sandbox" }, at, actor } as const;
+    return { ...what, ...about, metadata: reason === null ? {} : { reason } };
   }
 
   /** Nobody waits for what is only told, so a failure is the end of it. */
@@ -61,8 +65,8 @@ export class SandboxDirectory {
       type: "capsule.state.changed",
       teamId: spec.teamId,
       resource: { id: spec.id, type: "sandbox" },
-      actor: to === "starting" || to === "running" ? SYSTEM : actorOf(state),
-      metadata: { from, to, ...(to === "missing" && { reason: "host_failure" }) },
+      actor: actorOf(state.by),
+      metadata: { from, to, ...reasonOf(to, state) },
       at,
     };
     try {
@@ -73,4 +77,9 @@ export class SandboxDirectory {
   }
 }
 
-const actorOf = ({ by }: SandboxState) => (by ? eventActor(by) : SYSTEM);
+const actorOf = (by: SandboxState["by"] | undefined) => (by ? eventActor(by) : SYSTEM);
+
+function reasonOf(to: SandboxStatus, { cause }: SandboxState): { reason?: EventReason } {
+  const reason = to === "missing" ? "host_failure" : cause;
+  return reason === null ? {} : { reason };
+}

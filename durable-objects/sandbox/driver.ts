@@ -1,13 +1,16 @@
 import { drizzle } from "drizzle-orm/d1";
 import { findAddress, placeSandbox } from "#domain/host/place-sandbox";
-import { type DriverEffect, type SandboxEvent, type SandboxState, stillWanted } from "#domain/sandbox/machine";
+import { stillWanted } from "#domain/sandbox/machine";
 import { networkOf } from "#domain/sandbox/network";
-import type { SandboxSpec } from "#domain/sandbox/ports";
-import { Fault, type Result } from "#kernel/fault";
+import type { SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
+import type { DriverEffect, SandboxEvent, SandboxState } from "#domain/sandbox/state";
+import { Fault, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { type KeptMetrics, keepMetrics } from "#objects/sandbox/metrics";
 import { containerUse } from "#platform/sandbox/container-use";
 import { sandboxBackend } from "#platform/sandbox/port";
+
+type EffectOf<T extends DriverEffect["type"]> = Extract<DriverEffect, { type: T }>;
 
 /** What the driver sees of the object it works for. */
 type Owner = {
@@ -32,24 +35,60 @@ export class SandboxDriver {
   async perform(effect: DriverEffect): Promise<void> {
     const spec = this.#owner.spec();
     if (!spec || !stillWanted(effect, this.#owner.state())) return;
-    const work = effect.type === "boot" ? this.#boot(effect, spec) : this.#halt(effect, spec);
-    await Promise.race([work, this.#owner.until((state) => !stillWanted(effect, state))]);
+    await Promise.race([this.#work(effect, spec), this.#owner.until((state) => !stillWanted(effect, state))]);
   }
 
-  async #boot({ generation, waitUntil }: Extract<DriverEffect, { type: "boot" }>, spec: SandboxSpec): Promise<void> {
+  #work(effect: DriverEffect, spec: SandboxSpec): Promise<void> {
+    if (effect.type === "boot") return this.#boot(effect, spec);
+    return effect.type === "halt" ? this.#halt(effect, spec) : this.#hold(effect, spec);
+  }
+
+  async #boot({ generation, giveUpAt }: EffectOf<"boot">, spec: SandboxSpec): Promise<void> {
     const db = drizzle(this.#env.DB);
     const placed = await placeSandbox(db, spec, this.#owner.state().hostId, containerUse(this.#env));
     if (!placed.ok) return this.#report({ type: "not_placed", generation, code: placed.code, message: placed.message });
     this.#report({ type: "placed", generation, ...placed.value });
     const network = await networkOf(db, spec, this.#env.SANDBOX_EGRESS ?? "");
     const answer = await sandboxBackend(this.#env, placed.value).start(spec, generation, network);
-    if (answer.ok) return this.#report({ type: "booted", generation });
+    if (answer.ok) return this.#report({ type: "booted", generation, machine: answer.value.machine });
     const { code, message } = answer;
-    if (code === "host_lost" && Date.now() < waitUntil) throw new Fault(code, message);
+    if (code === "host_lost" && Date.now() < giveUpAt) throw new Fault(code, message);
     this.#report({ type: "not_booted", generation, code, message });
   }
 
-  async #halt(effect: Extract<DriverEffect, { type: "halt" }>, spec: SandboxSpec): Promise<void> {
+  /** Freezes or thaws. What was measured until a pause is kept first: its machine may forget it. */
+  async #hold({ type, generation, giveUpAt }: EffectOf<"freeze" | "thaw">, { id }: SandboxSpec): Promise<void> {
+    const refused = type === "freeze" ? "not_frozen" : "not_thawed";
+    const backend = await this.#backend(generation);
+    if (backend && type === "freeze") await keepMetrics(this.#owner.metrics, backend, { id, generation });
+    const answer = await (backend?.[type](id, generation) ?? refuse("host_lost", "the host is not there"));
+    if (answer.ok && answer.value === "gone") {
+      await this.#look(id, generation, backend);
+      // Ignored if the look has settled it.
+      return this.#report({
+        type: refused,
+        generation,
+        code: "host_lost",
+        message: "the host does not run the sandbox",
+      });
+    }
+    if (answer.ok) return this.#report({ type: type === "freeze" ? "frozen" : "thawed", generation });
+    const { code, message } = answer;
+    if (code === "host_lost" && Date.now() < giveUpAt) throw new Fault(code, message);
+    this.#report({ type: refused, generation, code, message });
+  }
+
+  /** The machine where the sandbox was placed, at the address it has now; undefined when it is gone. */
+  async #backend(generation: number): Promise<SandboxBackend | undefined> {
+    const { hostId } = this.#owner.state();
+    if (hostId === null) return undefined;
+    const address = await findAddress(drizzle(this.#env.DB), hostId);
+    if (!address) return undefined;
+    this.#report({ type: "placed", generation, hostId, address });
+    return sandboxBackend(this.#env, { hostId, address });
+  }
+
+  async #halt(effect: EffectOf<"halt">, spec: SandboxSpec): Promise<void> {
     const { generation, hostId, files, giveUpAt } = effect;
     const address = await findAddress(drizzle(this.#env.DB), hostId);
     if (address) {
@@ -61,15 +100,23 @@ export class SandboxDriver {
     this.#report({ type: "halted", generation });
   }
 
-  /** Whether the sandbox still runs where it was placed. A host that does not answer has lost it, as far as one can know. */
+  /** Whether the sandbox still runs where it was placed. */
   async check(): Promise<void> {
     const spec = this.#owner.spec();
     const { hostId, address, generation } = this.#owner.state();
     if (!spec || hostId === null || address === null) return;
-    const answer = await sandboxBackend(this.#env, { hostId, address }).inspect(spec.id, generation);
-    if (answer.ok && answer.value.running) return this.#report({ type: "found", generation });
-    const message = answer.ok ? "the host no longer runs the sandbox" : answer.message;
-    this.#report({ type: "lost", generation, message });
+    await this.#look(spec.id, generation, sandboxBackend(this.#env, { hostId, address }));
+  }
+
+  async #look(id: string, generation: number, backend: SandboxBackend | undefined): Promise<void> {
+    const answer = await (backend?.inspect(id, generation) ?? refuse("host_lost", "the host is not there"));
+    if (!answer.ok) return this.#report({ type: "silent", generation, message: answer.message });
+    const there = answer.value;
+    if (there === "running" || there === "paused") {
+      return this.#report({ type: "found", generation, frozen: there === "paused" });
+    }
+    const message = "the host no longer runs the sandbox";
+    this.#report({ type: "ended", generation, message, files: there === "stopped" });
   }
 
   #report(event: SandboxEvent): void {

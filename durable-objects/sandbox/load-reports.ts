@@ -1,5 +1,5 @@
-import type { SandboxState } from "#domain/sandbox/machine";
 import type { SandboxSpec } from "#domain/sandbox/ports";
+import type { SandboxState } from "#domain/sandbox/state";
 import { isSameLoad, type Load, loadOf, NO_LOAD } from "#domain/usage/load";
 import type { LoadReport } from "#domain/usage/ports";
 import { Outbox } from "#objects/kit/outbox";

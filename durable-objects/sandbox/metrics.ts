@@ -1,8 +1,8 @@
 import { decodePoints, encodePoints } from "#domain/metrics/codec";
 import { cutPoints, joinPoints } from "#domain/metrics/points";
 import { TIER_MS } from "#domain/metrics/values";
-import type { SandboxState } from "#domain/sandbox/machine";
 import type { SandboxBackend, SandboxMetrics } from "#domain/sandbox/ports";
+import type { SandboxState } from "#domain/sandbox/state";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { DAY } from "#kernel/time";
 import { type AgentMetrics, METRIC_TIERS, type MetricPoint, type MetricTier } from "#protocol/host-agent";

@@ -1,15 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
+import { idleAt } from "#domain/sandbox/idle";
 import type { Initiator } from "#domain/sandbox/initiator";
-import {
-  type DirectoryEffect,
-  type DriverEffect,
-  isCold,
-  isMoving,
-  type SandboxEvent,
-  type SandboxState,
-  step,
-} from "#domain/sandbox/machine";
+import { step, stillWanted } from "#domain/sandbox/machine";
 import { withNews } from "#domain/sandbox/news";
 import type {
   RouteOptions,
@@ -20,6 +13,15 @@ import type {
   SandboxView,
 } from "#domain/sandbox/ports";
 import { findSandbox, listSandboxesById, specOf } from "#domain/sandbox/repo";
+import {
+  type DirectoryEffect,
+  type DriverEffect,
+  isCold,
+  isForDriver,
+  isMoving,
+  type SandboxEvent,
+  type SandboxState,
+} from "#domain/sandbox/state";
 import { ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
 import { SECOND } from "#kernel/time";
@@ -30,8 +32,9 @@ import { SandboxDirectory } from "#objects/sandbox/directory";
 import { SandboxDriver } from "#objects/sandbox/driver";
 import { LoadReports } from "#objects/sandbox/load-reports";
 import { KeptMetrics, readMetrics } from "#objects/sandbox/metrics";
+import { SignedRoute } from "#objects/sandbox/signed-route";
 import { SANDBOX_MIGRATIONS, SandboxStore } from "#objects/sandbox/store";
-import { signControlToken } from "#platform/sandbox/control-token";
+import { Waiters } from "#objects/sandbox/waiters";
 import { sandboxBackend } from "#platform/sandbox/port";
 import type { MetricTier } from "#protocol/host-agent";
 
@@ -50,7 +53,12 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   readonly #directory = new Outbox<DirectoryEffect>(this.ctx.storage, "directory", (e, seq) =>
     this.#told.perform(e, seq),
   );
-  readonly #drivers = new Outbox<DriverEffect>(this.ctx.storage, "drivers", (effect) => this.#driver.perform(effect));
+  readonly #drivers = new Outbox<DriverEffect>(
+    this.ctx.storage,
+    "drivers",
+    (effect) => this.#driver.perform(effect),
+    (effect) => stillWanted(effect, this.#store.state),
+  );
   readonly #loads = new LoadReports(this.ctx.storage, this.env);
   readonly #metrics = new KeptMetrics(this.ctx.storage);
   readonly #driver = new SandboxDriver(this.env, {
@@ -58,12 +66,12 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     state: () => this.#store.state,
     metrics: this.#metrics,
     send: (event) => this.#send(event),
-    until: (done) => this.#until(done),
+    until: (done) => this.#waiters.until(done),
   });
-  #waiting = new Set<() => void>();
+  readonly #route = new SignedRoute(this.env);
+  /** Every transition has a deadline, so whoever waits for its end gets an answer. */
+  readonly #waiters = new Waiters(() => this.#store.state);
   #checking: Promise<void> | undefined;
-  #route: Promise<SandboxRoute> | undefined;
-  #routeFreshUntil = 0;
   #activityToldAt = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -93,11 +101,19 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   async stop(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#ask({ type: "stop", files: "keep", ...(by && { by }) });
+    return (await this.#unknown(teamId)) ?? this.#ask({ type: "stop", files: "keep", by });
   }
 
   async destroy(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#ask({ type: "stop", files: "wipe", ...(by && { by }) });
+    return (await this.#unknown(teamId)) ?? this.#ask({ type: "stop", files: "wipe", by });
+  }
+
+  async pause(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#ask({ type: "pause", by });
+  }
+
+  async resume(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
+    return (await this.#unknown(teamId)) ?? this.#ask({ type: "resume", by });
   }
 
   async ping(teamId: string): Promise<Result<null>> {
@@ -114,16 +130,10 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     const unknown = this.#store.spec?.teamId === teamId ? undefined : await this.#unknown(teamId);
     if (unknown) return unknown;
     if (lost !== undefined && lost === this.#store.state.generation) await this.#check();
-    const { state } = this.#store;
-    if (state.status !== "running") {
-      if (!wake || (!isCold(state) && state.status !== "starting")) {
-        return refuse("sandbox_not_running", `the sandbox is ${state.status}`);
-      }
-      const started = await this.#start();
-      if (!started.ok) return started;
-    }
+    const woken = await this.#wake(wake);
+    if (!woken.ok) return woken;
     if (!quiet) this.#noteActivity(Date.now());
-    return ok(await this.#currentRoute());
+    return ok(await this.#route.current(this.#store));
   }
 
   async touch(teamId: string): Promise<void> {
@@ -141,7 +151,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   async nudge(): Promise<void> {
     if (!this.#store.spec) await this.#catchUp();
     if (!this.#store.spec) return;
-    this.#send({ type: "tick" });
+    this.#tick();
     const { status } = this.#store.state;
     if (status === "running" || status === "missing") await this.#check();
     await this.#drain();
@@ -151,7 +161,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   override async alarm(): Promise<void> {
     try {
       this.#metrics.drop(Date.now());
-      if (this.#store.spec) this.#send({ type: "tick" });
+      if (this.#store.spec) this.#tick();
       await this.#drain();
     } catch (error) {
       createLog(this.env.LOG_LEVEL).error("sandbox alarm failed", { sandboxId: this.#store.spec?.id, error });
@@ -174,13 +184,40 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     if (row?.status === "starting") await this.begin(specOf(row));
   }
 
+  /** Answers once the sandbox runs; refuses when it does not and may not be woken, or cannot be. */
+  async #wake(may: boolean): Promise<Result<unknown>> {
+    const { status } = this.#store.state;
+    if (status === "running") return ok(null);
+    const no = refuse("sandbox_not_running", `the sandbox is ${status}`);
+    if (!may) return no;
+    if (isCold(this.#store.state) || status === "starting") return this.#start();
+    if (status === "pausing") {
+      await this.#waiters.until((state) => state.status !== "pausing");
+      return this.#wake(may);
+    }
+    if (status === "paused") this.#send({ type: "resume" });
+    else if (status !== "resuming") return no;
+    await this.#waiters.until((state) => state.status !== "resuming");
+    const { status: now, fault, reason } = this.#store.state;
+    return now === "running" ? ok(null) : refuse(fault ?? "sandbox_not_running", reason ?? `the sandbox is ${now}`);
+  }
+
   async #start(): Promise<Result<SandboxView>> {
     const started = this.#send({ type: "start" });
     if (!started.ok) return started;
-    await this.#until((state) => state.status !== "starting");
+    await this.#waiters.until((state) => state.status !== "starting");
     const { status, fault, reason } = this.#store.state;
     if (status === "running") return ok(this.#view());
     return refuse(fault ?? "sandbox_not_running", reason ?? `the sandbox is ${status}`);
+  }
+
+  #tick(): void {
+    this.#send({ type: "tick", idleAt: this.#idleAt() });
+  }
+
+  #idleAt(): number | null {
+    const { spec, state, lastActiveAt } = this.#store;
+    return idleAt(state, spec?.timeoutSec ?? 0, lastActiveAt);
   }
 
   /** Answers once the directory knows, so that whoever asked reads there what they were told. */
@@ -213,29 +250,16 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
       this.#loads.note(this.#store.spec, state, now);
       if (runs) this.#store.noteActivity(now);
       for (const effect of effects) {
-        if (effect.type === "boot" || effect.type === "halt") this.#drivers.add([effect]);
+        if (isForDriver(effect)) this.#drivers.add([effect]);
         else this.#directory.add([effect]);
       }
     });
     this.#store.state = state;
-    this.#route = undefined;
-    for (const look of this.#waiting) look();
+    this.#route.forget();
+    this.#waiters.look();
     this.#arm();
     this.ctx.waitUntil(this.#drain());
     return ok(state);
-  }
-
-  /** Answers once the state is as asked for. Every state that is `starting` or `stopping` has a deadline, so it ends. */
-  async #until(done: (state: SandboxState) => boolean): Promise<void> {
-    if (done(this.#store.state)) return;
-    await new Promise<void>((resolve) => {
-      const look = () => {
-        if (!done(this.#store.state)) return;
-        this.#waiting.delete(look);
-        resolve();
-      };
-      this.#waiting.add(look);
-    });
   }
 
   async #drain(): Promise<void> {
@@ -246,26 +270,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   #arm(): void {
     const { state } = this.#store;
     const work = [this.#directory.due(), this.#drivers.due(), this.#loads.outbox.due(), this.#metrics.dropAt()];
-    arm(this.ctx, isMoving(state) ? state.deadline : null, ...work);
-  }
-
-  /** Signing is shared by everyone who asks within half the token's life, and nothing else is awaited. */
-  #currentRoute(): Promise<SandboxRoute> {
-    const now = Date.now();
-    if (this.#route && now < this.#routeFreshUntil) return this.#route;
-    const { state, spec } = this.#store;
-    const subject = { hostId: state.hostId ?? "", sandboxId: spec?.id ?? "", generation: state.generation };
-    const route = signControlToken(this.env, subject, "use").then(({ token, expiresAt }) => {
-      this.#routeFreshUntil = now + (expiresAt - now) / 2;
-      const timed = (spec?.timeoutSec ?? 0) > 0;
-      return { address: state.address ?? "", token, expiresAt, generation: state.generation, timed };
-    });
-    route.catch(() => {
-      if (this.#route === route) this.#route = undefined;
-    });
-    this.#routeFreshUntil = Number.POSITIVE_INFINITY;
-    this.#route = route;
-    return route;
+    arm(this.ctx, isMoving(state) ? state.deadline : this.#idleAt(), ...work);
   }
 
   #noteActivity(now: number, tell = now - this.#activityToldAt >= TELL_ACTIVITY_MS): void {

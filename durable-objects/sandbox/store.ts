@@ -1,5 +1,5 @@
-import { initialSandbox, type SandboxState } from "#domain/sandbox/machine";
 import type { SandboxSpec } from "#domain/sandbox/ports";
+import { initialSandbox, type SandboxState } from "#domain/sandbox/state";
 import { Outbox } from "#objects/kit/outbox";
 import { LoadReports } from "#objects/sandbox/load-reports";
 import { KeptMetrics } from "#objects/sandbox/metrics";
@@ -29,13 +29,14 @@ export class SandboxStore {
       .toArray();
     if (!row) return;
     this.spec = JSON.parse(row.spec) as SandboxSpec;
-    this.state = JSON.parse(row.state) as SandboxState;
+    this.state = { ...initialSandbox, ...(JSON.parse(row.state) as SandboxState) };
     this.lastActiveAt = row.last_active_at;
   }
 
   /** Keeps the first spec it is given. */
   adopt(spec: SandboxSpec): void {
     if (this.spec) return;
+    this.state = { ...this.state, disposable: spec.disposable };
     this.#storage.sql.exec(
       "INSERT INTO sandbox (one, spec, state) VALUES (1, ?, ?)",
       JSON.stringify(spec),

@@ -1,7 +1,9 @@
+import { release } from "node:os";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { HOUR } from "#kernel/time";
 import type { AgentMetrics, AgentSandbox, AgentWarm, MetricTier, StartSandbox } from "#protocol/host-agent";
+import { VERSION } from "./config.ts";
 import { Failure } from "./failure.ts";
 import type { Backend } from "./isolation/backend.ts";
 import { ProcessTable } from "./isolation/process-list.ts";
@@ -228,6 +230,7 @@ export class Sandboxes {
       warm: running?.warm ?? false,
       unenforced: [...this.#backend.unenforced, ...(running?.notes ?? [])],
       network: running?.network ?? "off",
+      machine: { kernel: release(), agent: VERSION, supervisor: VERSION, isolation: this.#backend.kind },
     };
   }
 

@@ -83,6 +83,15 @@ export const USUAL_START: StartSandbox = {
   network: "off",
 };
 
+/** What runs a sandbox, as versions and names for people. */
+export const AgentMachine = z.object({
+  kernel: z.string(),
+  agent: z.string(),
+  supervisor: z.string(),
+  isolation: z.string(),
+});
+export type AgentMachine = z.infer<typeof AgentMachine>;
+
 /**
  * `unenforced` lists limits and protections this machine cannot enforce, in words for people. `bootMs` is how long the
  * supervisor took to serve; nobody has waited for it when the sandbox was `warm`, which means started before it was
@@ -97,6 +106,7 @@ export const AgentSandbox = z.object({
   warm: z.boolean().default(false),
   unenforced: z.array(z.string()),
   network: z.union([NetworkPolicy, z.literal("open")]).default("off"),
+  machine: AgentMachine.optional(),
 });
 export type AgentSandbox = z.infer<typeof AgentSandbox>;
 

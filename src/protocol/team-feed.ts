@@ -64,6 +64,7 @@ export const FeedSandbox = z.object({
   diskSizeMb: z.int(),
   timeoutSec: z.int(),
   metadata: z.record(z.string(), z.string()),
+  machine: z.record(z.string(), z.string()).nullable().default(null),
   createdAt: z.int(),
   startedAt: z.int().nullable(),
   lastActiveAt: z.int().nullable(),

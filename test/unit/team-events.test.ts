@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { eventActor } from "#domain/event/actors";
 import { resumeStream, streamId } from "#domain/event/resume-stream";
 import type { Bounds } from "#domain/feed/resume";
-import { initialSandbox, type SandboxEffect, type SandboxState } from "#domain/sandbox/machine";
 import { withNews } from "#domain/sandbox/news";
+import { initialSandbox, type SandboxEffect, type SandboxState } from "#domain/sandbox/state";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import { TeamEvent } from "#protocol/team-feed";
 
@@ -65,13 +65,18 @@ const publish: SandboxEffect = { type: "publish" };
 const record: SandboxEffect = { type: "record", action: "sandbox.x", at: 1, reason: null };
 
 test.for<[string, SandboxState, SandboxState, object | undefined]>([
-  ["a first boot", at("starting"), at("running", { startedAt: 1 }), { type: "capsule.create", outcome: "success" }],
+  [
+    "a first boot",
+    at("starting"),
+    at("running", { startedAt: 1 }),
+    { type: "capsule.create", outcome: "success", reason: null },
+  ],
   ["a later boot", at("starting", { startedAt: 1 }), at("running", { startedAt: 1 }), undefined],
   [
     "a first boot that fails",
     at("starting"),
     at("error", { reason: "no" }),
-    { type: "capsule.create", outcome: "error", error: "no" },
+    { type: "capsule.create", outcome: "error", error: "no", reason: null },
   ],
   ["a later boot that fails", at("starting", { startedAt: 1 }), at("error", { startedAt: 1 }), undefined],
   ["a boot without a host", at("starting"), at("pending", { reason: "none" }), undefined],
@@ -85,7 +90,7 @@ test.for<[string, SandboxState, SandboxState, object | undefined]>([
   [
     "a destruction that no host confirmed",
     at("stopping", { wiped: true }),
-    at("stopped", { wiped: true, reason: "in time" }),
+    at("stopped", { wiped: true, reason: "in time", cause: "host_failure" }),
     { type: "capsule.destroy", outcome: "success", reason: "host_failure" },
   ],
   ["a loss", at("running", { startedAt: 1 }), at("missing", { startedAt: 1 }), undefined],

@@ -37,6 +37,9 @@ test("a capsule is `starting` at first, with the defaults, and runs without furt
   const running = await look(id);
   expect(running).toMatchObject({ id, status: "running", started_at: expect.any(String) });
   expect(running.last_active_at).toBe(running.started_at);
+  expect(running.metadata).toEqual({
+    ...{ kernel_version: "6.1", vmm_version: "none", agent_version: "0.1", envd_version: "0.2", pause_mode: "freeze" },
+  });
   expect(JSON.parse(agent.seen[0]!.body)).toMatchObject({ limits: { vcpus: 1, memoryMb: 512, diskMb: 5120 } });
   await eventually(async () => expect(await auditOf(id)).toEqual(["sandbox.created", "sandbox.started"]));
 });

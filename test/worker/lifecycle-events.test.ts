@@ -60,7 +60,13 @@ test("R374 R366 R369 R370 R371 a first start tells of the creation, in its maker
     metadata: {},
     sandbox: expect.objectContaining({
       ...{ id, status: "running", template: "minimal", vcpus: 1, memory_mb: 512, timeout_sec: 0, disk_size_mb: 5120 },
-      ...{ guest_ip: "", host_ip: "", metadata: {}, started_at: expect.any(String), last_updated: expect.any(String) },
+      ...{
+        guest_ip: "",
+        host_ip: "",
+        metadata: expect.objectContaining({ pause_mode: "freeze" }),
+        started_at: expect.any(String),
+        last_updated: expect.any(String),
+      },
     }),
     timestamp: expect.any(String),
   });

@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, test } from "vitest";
 import { decodePoints } from "#domain/metrics/codec";
-import type { SandboxState } from "#domain/sandbox/machine";
+import type { SandboxState } from "#domain/sandbox/state";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import { newId } from "#kernel/id";
 import { DAY, HOUR, MINUTE, SECOND } from "#kernel/time";

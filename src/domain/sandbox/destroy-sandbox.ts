@@ -2,6 +2,7 @@ import { type Ctx, demand } from "#domain/context";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
 import { initiatorOf } from "#domain/sandbox/initiator";
 import type { Sandbox } from "#domain/sandbox/repo";
+import { sandboxIdOf } from "#domain/sandbox/sandbox-id-of";
 import { unwrap } from "#kernel/fault";
 
 /**
@@ -10,7 +11,7 @@ import { unwrap } from "#kernel/fault";
  */
 export async function destroySandbox(ctx: Ctx, id: string): Promise<Sandbox> {
   demand(ctx.actor, "sandbox:write");
-  const sandbox = await getSandbox(ctx, id);
-  const { status } = unwrap(await ctx.sandboxes.sandbox(sandbox.id).destroy(ctx.actor.teamId, initiatorOf(ctx)));
-  return { ...sandbox, status };
+  const sandboxId = await sandboxIdOf(ctx, id);
+  const { status } = unwrap(await ctx.sandboxes.sandbox(sandboxId).destroy(ctx.actor.teamId, initiatorOf(ctx)));
+  return { ...(await getSandbox(ctx, sandboxId)), status };
 }

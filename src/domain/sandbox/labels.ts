@@ -1,14 +1,7 @@
 import { Fault } from "#kernel/fault";
 
 /** What the machine tells of itself under these names; nobody else may (platform A15). */
-export const MACHINE_LABELS = [
-  "kernel_version",
-  "vmm_version",
-  "agent_version",
-  "envd_version",
-  "supervisor_version",
-  "pause_mode",
-] as const;
+export const MACHINE_LABELS = ["kernel_version", "vmm_version", "agent_version", "envd_version", "pause_mode"] as const;
 
 const MAX_LABELS = 64;
 const MAX_NAME = 128;

@@ -1,131 +1,91 @@
-import type { Initiator } from "#domain/sandbox/initiator";
-import type { SandboxNews } from "#domain/sandbox/news";
-import type { SandboxStatus } from "#domain/sandbox/status";
-import { type FaultCode, ok, type Result, refuse } from "#kernel/fault";
-import { DAY, SECOND } from "#kernel/time";
-
-/** How long a start may take in all, and a stop until it is reported as done. */
-export const BOOT_DEADLINE_MS = 90 * SECOND;
-export const HALT_DEADLINE_MS = 30 * SECOND;
-/** How long a start waits for a host that does not answer, which is how long a host agent may take to restart. */
-const HOST_WAIT_MS = 15 * SECOND;
-/** How long a halt is repeated at a host that is gone. */
-const HALT_GIVE_UP_MS = DAY;
-
-type Files = "keep" | "wipe";
-
-export type SandboxState = {
-  status: SandboxStatus;
-  /** Why the sandbox is where it is, in words for people; null when all is well. */
-  reason: string | null;
-  /** The fault that a caller who waited for a start is told. */
-  fault: FaultCode | null;
-  /** The lease: grows with every start and stop, and whatever carries an older one is ignored on both sides. */
-  generation: number;
-  /** Where the sandbox was placed. It stays there, because its files do; only the host's address may change. */
-  hostId: string | null;
-  address: string | null;
-  /** When the transition under way is given up, in milliseconds; null while nothing is under way. */
-  deadline: number | null;
-  /** True once a stop asked for the files to be deleted; such a sandbox never starts again. */
-  wiped: boolean;
-  startedAt: number | null;
-  /** Who asked for what is under way or was done last; null when that was the system. */
-  by: Initiator | null;
-};
-
-export type SandboxEvent =
-  | { type: "start" }
-  | { type: "placed"; generation: number; hostId: string; address: string }
-  | { type: "not_placed"; generation: number; code: FaultCode; message: string }
-  | { type: "booted"; generation: number }
-  | { type: "not_booted"; generation: number; code: FaultCode; message: string }
-  | { type: "lost"; generation: number; message: string }
-  | { type: "found"; generation: number }
-  | { type: "stop"; files: Files; by?: Initiator }
-  | { type: "halted"; generation: number }
-  | { type: "tick" };
-
-/** Work the shell must do after the new state is durable. Every effect is safe to repeat. */
-export type SandboxEffect =
-  /** Writes the newest state to the directory. */
-  | { type: "publish" }
-  /** Tells live readers of a change of status. */
-  | { type: "tell"; from: SandboxStatus; to: SandboxStatus; at: number }
-  /** Writes one audit entry, an event, or both at once; in the name of the system unless somebody asked for it. */
-  | {
-      type: "record";
-      action: `sandbox.${string}` | null;
-      at: number;
-      reason: string | null;
-      by?: Initiator;
-      news?: SandboxNews;
-    }
-  /** Finds the host, reports it as `placed`, and starts the sandbox there. Waits for a silent host until `waitUntil`. */
-  | { type: "boot"; generation: number; waitUntil: number }
-  /** Repeated until the host answers, also after the machine stopped waiting, but no longer than `giveUpAt`. */
-  | { type: "halt"; generation: number; hostId: string; files: Files; giveUpAt: number };
-
-/** An effect on the machine that runs the sandbox, as opposed to one on the directory. */
-export type DriverEffect = Extract<SandboxEffect, { type: "boot" | "halt" }>;
-export type DirectoryEffect = Exclude<SandboxEffect, DriverEffect>;
-
-type Step = Result<{ state: SandboxState; effects: SandboxEffect[] }>;
-
-export const initialSandbox: SandboxState = {
-  status: "pending",
-  reason: null,
-  fault: null,
-  generation: 0,
-  hostId: null,
-  address: null,
-  deadline: null,
-  wiped: false,
-  startedAt: null,
-  by: null,
-};
-
-/** Statuses from which asking for the sandbox starts it: never started, lost by its host, or failed to start. */
-export const isCold = ({ status }: SandboxState): boolean =>
-  status === "pending" || status === "missing" || status === "error";
-
-/** True while a start or stop is under way. */
-export const isMoving = ({ status }: SandboxState): boolean => status === "starting" || status === "stopping";
+import {
+  memoryLost,
+  notPaused,
+  notResumed,
+  overdue,
+  pause,
+  paused,
+  pausedItself,
+  resume,
+  resumed,
+  standsStill,
+} from "#domain/sandbox/pausing";
+import {
+  type EventOf,
+  isCold,
+  isMoving,
+  type SandboxEffect,
+  type SandboxEvent,
+  type SandboxState,
+  type Step,
+} from "#domain/sandbox/state";
+import {
+  BOOT_DEADLINE_MS,
+  calm,
+  cleanUp,
+  go,
+  HALT_DEADLINE_MS,
+  HOST_WAIT_MS,
+  record,
+  settled,
+  stay,
+  type Why,
+} from "#domain/sandbox/steps";
+import { refuse } from "#kernel/fault";
+import { SECOND } from "#kernel/time";
 
 /**
  * The whole lifecycle of a sandbox. No clock, storage or network: `now` is an argument. Answers of drivers carry the
  * generation they were asked for; those of an older one change nothing. A sandbox whose host lost it keeps its place
- * and is started there again when it is next needed.
+ * and is started there again: at once when it has no workspace, else when it is next needed.
  */
 export function step(state: SandboxState, event: SandboxEvent, now: number): Step {
   if ("generation" in event && event.generation !== state.generation) return stay(state);
+  const { status } = state;
+  const isBooting = status === "starting" || (status === "resuming" && !state.frozen);
   switch (event.type) {
     case "start":
       return start(state, now);
     case "placed":
-      if (state.status !== "starting") return stay(state);
+      if (!isMoving(state) && status !== "running" && status !== "paused") return stay(state);
       if (state.hostId === event.hostId && state.address === event.address) return stay(state);
       return go({ ...state, hostId: event.hostId, address: event.address });
     case "not_placed":
-      if (state.status !== "starting") return stay(state);
-      return settle(state, state.hostId ? "missing" : "pending", event);
-    case "booted":
-      return state.status === "starting" ? record(go(running(state, now)), "started", now) : stay(state);
     case "not_booted":
-      if (state.status !== "starting") return stay(state);
-      if (event.code === "host_lost") return settle(state, "missing", event);
-      return record(settle(state, "error", event), "failed", now);
-    case "lost":
-      if (state.status !== "running") return stay(state);
-      return record(settle(state, "missing", { code: "host_lost", message: event.message }), "lost", now);
+      return isBooting ? notBooted(state, event, now) : stay(state);
+    case "booted":
+      return isBooting ? booted(state, event, now) : stay(state);
+    case "pause":
+      return pause(state, event, now);
+    case "frozen":
+      return status === "pausing" ? paused(state, now) : stay(state);
+    case "not_frozen":
+      return status === "pausing" ? notPaused(state, event, now) : stay(state);
+    case "resume":
+      return resume(state, event, now);
+    case "thawed":
+      return status === "resuming" && state.frozen ? resumed(state, now) : stay(state);
+    case "not_thawed":
+      return status === "resuming" && state.frozen ? notResumed(state, event, now) : stay(state);
+    case "self_paused":
+      if (status === "pausing") return paused(state, now);
+      return status === "running" ? pausedItself(state, now) : stay(state);
+    case "silent":
+      if (status !== "running") return stay(state);
+      return lost(state, event.message, now);
+    case "ended":
+      return ended(state, event, now);
+    case "crashed":
+      return crashed(state, event.message, now);
     case "found":
-      return state.status === "missing" ? record(go(running(state, now)), "found", now) : stay(state);
+      if (event.frozen) return status === "missing" ? paused({ ...state, by: null }, now) : standsStill(state, now);
+      return status === "missing" ? record(go(running(state, now)), "found", now) : stay(state);
     case "stop":
       return stop(state, event, now);
     case "halted":
-      return state.status === "stopping" ? go(calm(state, "stopped")) : stay(state);
+      return status === "stopping" ? go({ ...calm(state, "stopped"), cause: state.cause }) : stay(state);
     case "tick":
-      return tick(state, now);
+      return tick(state, event, now);
     default:
       return event satisfies never;
   }
@@ -133,77 +93,110 @@ export function step(state: SandboxState, event: SandboxEvent, now: number): Ste
 
 /** False once the machine has moved on, so that a driver which keeps failing does not hold up what is queued behind it. */
 export function stillWanted(effect: SandboxEffect, state: SandboxState): boolean {
-  if (effect.type !== "boot" && effect.type !== "halt") return true;
+  if (!("generation" in effect)) return true;
   if (effect.generation !== state.generation) return false;
-  return effect.type === "halt" ? state.status !== "starting" : state.status === "starting";
+  const { status, frozen } = state;
+  if (effect.type === "boot") return status === "starting" || (status === "resuming" && !frozen);
+  if (effect.type === "freeze") return status === "pausing" || (status === "paused" && frozen);
+  if (effect.type === "thaw") return status === "running" || (status === "resuming" && frozen);
+  return status !== "starting";
 }
 
 function start(state: SandboxState, now: number): Step {
-  const { status, generation } = state;
+  const { status } = state;
   if (status === "starting" || status === "running") return stay(state);
   if ((!isCold(state) && status !== "stopped") || state.wiped) {
     return refuse("sandbox_not_running", `a ${status} sandbox cannot be started`);
   }
-  const next = { ...calm(state, "starting"), by: null, generation: generation + 1, deadline: now + BOOT_DEADLINE_MS };
-  return go(next, { type: "boot", generation: next.generation, waitUntil: now + HOST_WAIT_MS });
+  return boot({ ...calm(state, "starting"), by: null }, now);
+}
+
+function boot(state: SandboxState, now: number): Step {
+  const generation = state.generation + 1;
+  const next = { ...state, generation, frozen: false, deadline: now + BOOT_DEADLINE_MS };
+  return go(next, { type: "boot", generation, giveUpAt: now + HOST_WAIT_MS });
 }
 
 const running = (state: SandboxState, now: number): SandboxState => ({
   ...calm(state, "running"),
   by: null,
+  frozen: false,
   startedAt: state.startedAt ?? now,
 });
 
-function stop(state: SandboxState, { files, by }: Extract<SandboxEvent, { type: "stop" }>, now: number): Step {
+function booted(state: SandboxState, { machine }: EventOf<"booted">, now: number): Step {
+  const next = { ...state, machine };
+  return state.status === "resuming" ? resumed(next, now) : record(go(running(next, now)), "started", now);
+}
+
+/**
+ * A start that failed. One that was asked for again and again may find another host, or its own again, later; the
+ * creation of a sandbox without a workspace fails for good.
+ */
+function notBooted(state: SandboxState, { type, ...why }: { type: SandboxEvent["type"] } & Why, now: number): Step {
+  if (state.status === "resuming") return notResumed(state, why, now);
+  const isCreation = state.disposable && state.startedAt === null;
+  if (!isCreation && type === "not_placed") return go(settled(state, state.hostId ? "missing" : "pending", why));
+  if (!isCreation && why.code === "host_lost") return go(settled(state, "missing", why));
+  return failed(state, why, now);
+}
+
+/**
+ * The end of a sandbox that has no workspace; any other keeps its files and is started again when it is next needed. With
+ * `unsure` the host may still have it, or start it later.
+ */
+function failed(state: SandboxState, why: Why, now: number, { unsure = false } = {}): Step {
+  const next = settled(state, "error", why);
+  if (!state.disposable) return record(unsure ? cleanUp(next, "keep", now) : go(next), "failed", now);
+  const cause = state.startedAt === null ? ("cleanup_after_create_error" as const) : null;
+  return record(cleanUp({ ...next, cause }, "wipe", now), "failed", now);
+}
+
+const lost = (state: SandboxState, message: string, now: number): Step =>
+  record(go({ ...settled(state, "missing", { code: "host_lost", message }), by: null }), "lost", now);
+
+function ended(state: SandboxState, { message, files }: EventOf<"ended">, now: number): Step {
+  const { status } = state;
+  if (status === "resuming" && state.frozen) {
+    if (files || !state.disposable) return memoryLost(state, now);
+    return failed({ ...state, by: null }, { code: "sandbox_failed", message }, now);
+  }
+  if (status === "paused" && state.frozen) return go({ ...state, frozen: false });
+  if (status !== "running" && status !== "pausing" && status !== "missing") return stay(state);
+  const known = { ...state, by: null };
+  if (!state.disposable) return status === "missing" ? stay(state) : lost(known, message, now);
+  if (files) return record(boot(settled(known, "starting", { code: "host_lost", message }), now), "lost", now);
+  const over = { ...settled(known, "stopped", { code: "host_lost", message }), cause: "host_failure" as const };
+  return record(cleanUp(over, "wipe", now), "destroyed", now);
+}
+
+function crashed(state: SandboxState, message: string, now: number): Step {
+  const isLive = ["starting", "running", "pausing", "missing"].includes(state.status);
+  return isLive ? failed({ ...state, by: null }, { code: "sandbox_failed", message }, now) : stay(state);
+}
+
+function stop(state: SandboxState, { files, by }: EventOf<"stop">, now: number): Step {
   const wiped = state.wiped || files === "wipe";
   const { status, hostId } = state;
-  if (status === "stopping" && wiped === state.wiped) return stay(state);
-  if (status === "stopped" && wiped === state.wiped) return stay(state);
-  const generation = state.generation + 1;
-  const asked = { generation, wiped, by: by ?? null };
+  const isOver = status === "stopping" || status === "stopped" || (status === "error" && state.wiped);
+  if (isOver && wiped === state.wiped) return stay(state);
   const what = wiped ? "destroyed" : "stopped";
-  if (!hostId) return record(go({ ...calm(state, "stopped"), ...asked }), what, now);
-  const next = { ...calm(state, "stopping"), ...asked, deadline: now + HALT_DEADLINE_MS };
-  const giveUpAt = now + HALT_GIVE_UP_MS;
-  return record(go(next, { type: "halt", generation, hostId, files: wiped ? "wipe" : "keep", giveUpAt }), what, now);
+  const asked = { ...calm(state, hostId ? "stopping" : "stopped"), by: by ?? null };
+  const deadline = hostId ? now + HALT_DEADLINE_MS : null;
+  return record(cleanUp({ ...asked, deadline }, wiped ? "wipe" : "keep", now), what, now);
 }
 
-/** A deadline that passed. The host may still hold something of the sandbox, so the halt stays queued until it answers. */
-function tick(state: SandboxState, now: number): Step {
-  const { status, hostId, deadline } = state;
+/** Whatever is due: a transition that took too long, or the pause of an idle sandbox. */
+function tick(state: SandboxState, { idleAt }: EventOf<"tick">, now: number): Step {
+  const { status, deadline } = state;
+  if (status === "running" && idleAt !== null && now >= idleAt) return pause(state, {}, now, true);
   if (deadline === null || now < deadline) return stay(state);
+  if (status === "pausing" || status === "resuming") return overdue(state, now);
+  // The host may still hold something of the sandbox, so the halt stays queued until it answers.
   if (status === "stopping") {
-    return go({ ...calm(state, "stopped"), reason: "the host did not confirm the stop in time" });
+    const reason = "the host did not confirm the stop in time";
+    return go({ ...calm(state, "stopped"), reason, cause: state.cause ?? "host_failure" });
   }
   const message = `the sandbox did not start within ${BOOT_DEADLINE_MS / SECOND} seconds`;
-  const failed = { ...calm(state, "error"), reason: message, fault: "sandbox_failed" as const };
-  if (!hostId) return record(go(failed), "failed", now);
-  const generation = state.generation + 1;
-  const halt = { type: "halt", generation, hostId, files: "keep", giveUpAt: now + HALT_GIVE_UP_MS } as const;
-  return record(go({ ...failed, generation }, halt), "failed", now);
-}
-
-const calm = (state: SandboxState, status: SandboxStatus): SandboxState => ({
-  ...state,
-  status,
-  reason: null,
-  fault: null,
-  deadline: null,
-});
-
-const settle = (state: SandboxState, status: SandboxStatus, why: { code: FaultCode; message: string }): Step =>
-  go({ ...calm(state, status), reason: why.message, fault: why.code });
-
-const go = (state: SandboxState, ...drivers: SandboxEffect[]): Step =>
-  ok({ state, effects: [{ type: "publish" }, ...drivers] });
-
-const stay = (state: SandboxState): Step => ok({ state, effects: [] });
-
-/** Audits a change: once, because it is part of the step that makes it. */
-function record(step: Step, what: string, at: number): Step {
-  if (!step.ok) return step;
-  const { state, effects } = step.value;
-  const { reason, by } = state;
-  const entry = { type: "record", action: `sandbox.${what}`, at, reason, ...(by && { by }) } as const;
-  return ok({ state, effects: [...effects, entry] });
+  return failed(state, { code: "sandbox_failed", message }, now, { unsure: true });
 }

@@ -1,37 +1,53 @@
-import type { DirectoryEffect, SandboxEffect, SandboxState } from "#domain/sandbox/machine";
+import type { DirectoryEffect, SandboxEffect, SandboxState } from "#domain/sandbox/state";
+import type { EventReason } from "#protocol/team-feed";
+
+type Action = "capsule.create" | "capsule.pause" | "capsule.resume" | "capsule.destroy";
 
 /** What readers of the team's events learn of a sandbox. Who did it is found out when it is told. */
 export type SandboxNews =
-  | { type: "capsule.create"; outcome: "success" }
-  | { type: "capsule.create"; outcome: "error"; error: string }
-  | { type: "capsule.destroy"; outcome: "success"; reason: "host_failure" | null };
+  | { type: Action; outcome: "success"; reason: EventReason | null }
+  | { type: Action; outcome: "error"; error: string; reason: EventReason | null };
 
 type Step = { state: SandboxState; effects: readonly SandboxEffect[] };
 
 /**
- * Adds to a step what is to be told of it: each change of status to live readers, and the end of a creation or a
- * destruction as an event, which is stored together with the audit entry where there is one (platform A20). Pure.
+ * Adds to a step what is to be told of it: each change of status to live readers, and the end of what somebody or the
+ * system did as an event, the last of which is stored together with the audit entry where there is one (platform A20).
+ * Pure.
  */
 export function withNews(before: SandboxState, { state, effects }: Step, now: number): SandboxEffect[] {
   if (state.status === before.status) return [...effects];
-  const news = newsOf(before, state);
   const told: DirectoryEffect = { type: "tell", from: before.status, to: state.status, at: now };
   const at = effects.findIndex(({ type }) => type === "publish") + 1;
   const all: SandboxEffect[] = [...effects.slice(0, at), told, ...effects.slice(at)];
-  if (!news) return all;
-  const recorded = all.some(({ type }) => type === "record");
-  if (!recorded) return [...all, { type: "record", action: null, at: now, reason: null, news }];
-  return all.map((effect) => (effect.type === "record" ? { ...effect, news } : effect));
+  const news = newsOf(before, state);
+  const recorded = all.find((effect) => effect.type === "record");
+  const last = recorded && news.pop();
+  const entry = (one: SandboxNews): SandboxEffect => {
+    const by = state.by ? { by: state.by } : {};
+    return { type: "record", action: null, at: now, reason: null, ...by, news: one };
+  };
+  if (!recorded || !last) return [...all, ...news.map(entry)];
+  return all.flatMap((effect) => (effect === recorded ? [...news.map(entry), { ...recorded, news: last }] : [effect]));
 }
 
-function newsOf(before: SandboxState, after: SandboxState): SandboxNews | undefined {
-  if (after.status === "running" && before.startedAt === null) return { type: "capsule.create", outcome: "success" };
-  if (after.status === "error" && after.startedAt === null) {
-    return { type: "capsule.create", outcome: "error", error: after.reason ?? "the sandbox did not start" };
+function newsOf(before: SandboxState, after: SandboxState): SandboxNews[] {
+  const { cause: reason } = after;
+  const done = (type: Action): SandboxNews => ({ type, outcome: "success", reason });
+  const failed = (type: Action, error: string): SandboxNews => ({ type, outcome: "error", error, reason });
+  const why = after.reason ?? "it did not work";
+  const news: SandboxNews[] = [];
+  if (after.status === "running" && before.startedAt === null) news.push(done("capsule.create"));
+  if (after.status === "error" && after.startedAt === null) news.push(failed("capsule.create", why));
+  if (after.status === "paused" && before.status !== "resuming") news.push(done("capsule.pause"));
+  if (before.status === "pausing" && isFailedPause(after)) news.push(failed("capsule.pause", why));
+  if (before.status === "resuming" && after.status === "running") news.push(done("capsule.resume"));
+  if (before.status === "resuming" && (after.status === "paused" || after.status === "error")) {
+    news.push(failed("capsule.resume", why));
   }
-  if (after.status === "stopped" && after.wiped) {
-    const reason = after.reason === null ? null : "host_failure";
-    return { type: "capsule.destroy", outcome: "success", reason };
-  }
-  return undefined;
+  if (after.status === "stopped" && after.wiped) news.push(done("capsule.destroy"));
+  return news;
 }
+
+/** Whether a pause ended otherwise than as a pause or by a stop that somebody asked for. */
+const isFailedPause = ({ status, fault }: SandboxState): boolean => status !== "paused" && fault !== null;

@@ -29,6 +29,15 @@ export type SandboxSpec = {
   disposable: boolean;
 };
 
+/** What runs a sandbox: versions in the machine's own words, and whether a pause keeps its memory or its files alone. */
+export type RunsOn = {
+  kernel: string;
+  agent: string;
+  supervisor: string;
+  vmm: string;
+  pauseMode: "freeze" | "filesystem";
+};
+
 export type SandboxView = { status: SandboxStatus; reason: string | null; hostId: string | null; generation: number };
 
 /** Points of one tier, oldest first; `live` is false when they end with a pause. */
@@ -62,6 +71,9 @@ export interface SandboxHandle {
   get(teamId: string): Promise<Result<SandboxView>>;
   /** Starts the sandbox and answers when it runs or has failed. */
   start(teamId: string): Promise<Result<SandboxView>>;
+  /** Begins to pause a running sandbox, and to resume a paused one; any other is `sandbox_not_running`. */
+  pause(teamId: string, by?: Initiator): Promise<Result<SandboxView>>;
+  resume(teamId: string, by?: Initiator): Promise<Result<SandboxView>>;
   /** Makes the sandbox known and begins to start it; answers at once. Safe to repeat. */
   begin(spec: SandboxSpec): Promise<Result<SandboxView>>;
   /** `by` is who asks, as the audit entry and the event of it will say; the system when absent. */
@@ -71,8 +83,8 @@ export interface SandboxHandle {
   /** Notes activity of a running sandbox, and tells the directory; `sandbox_not_running` of any other. */
   ping(teamId: string): Promise<Result<null>>;
   /**
-   * The route to a running sandbox. One that was never started, or whose host lost it, is started first unless the caller
-   * does not want that; a stopped one is refused with `sandbox_not_running`.
+   * The route to a running sandbox. One that was never started, is paused, or whose host lost it, is started or resumed
+   * first unless the caller does not want that; a stopped one is refused with `sandbox_not_running`.
    */
   route(teamId: string, options?: RouteOptions): Promise<Result<SandboxRoute>>;
   /** Notes activity, which puts off the pause of an idle sandbox. */
@@ -125,11 +137,19 @@ export type SandboxPort = {
  */
 export interface SandboxBackend {
   /** Starts the sandbox unless it runs; safe to repeat for one generation. `network` is what it may reach outside. */
-  start(spec: SandboxSpec, generation: number, network: NetworkPolicy): Promise<Result<{ unenforced: string[] }>>;
+  start(
+    spec: SandboxSpec,
+    generation: number,
+    network: NetworkPolicy,
+  ): Promise<Result<{ unenforced: string[]; machine: RunsOn | null }>>;
+  /** Stops all of a running sandbox where it is; `gone` when it does not run there under this generation. */
+  freeze(sandboxId: string, generation: number): Promise<Result<"frozen" | "gone">>;
+  /** Lets a frozen one go on. */
+  thaw(sandboxId: string, generation: number): Promise<Result<"running" | "gone">>;
   /** Answers when nothing of the sandbox runs any more. */
   stop(sandboxId: string, generation: number, files: "keep" | "wipe"): Promise<Result<null>>;
-  /** Whether the sandbox runs there under this generation. */
-  inspect(sandboxId: string, generation: number): Promise<Result<{ running: boolean }>>;
+  /** What the machine has of the sandbox under this generation: at least its files, unless it is `gone`. */
+  inspect(sandboxId: string, generation: number): Promise<Result<"running" | "paused" | "stopped" | "gone">>;
   /** What was measured since the sandbox was started, also by an older generation that still runs or is frozen there. */
   metrics(sandboxId: string, generation: number, tier: MetricTier | "all"): Promise<Result<AgentMetrics["tiers"]>>;
 }

@@ -84,7 +84,7 @@ export function insertSandbox(db: Db, { status = "pending", ...sandbox }: NewSan
 export function publishSandbox(
   db: Db,
   id: string,
-  patch: Pick<Sandbox, "status" | "statusReason" | "hostId" | "startedAt" | "lastActiveAt" | "updatedAt">,
+  patch: Pick<Sandbox, "status" | "statusReason" | "hostId" | "machine" | "startedAt" | "lastActiveAt" | "updatedAt">,
 ): Statement {
   const backend = patch.hostId === CONTAINER_HOST ? "container" : "host";
   return db

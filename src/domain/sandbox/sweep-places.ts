@@ -14,7 +14,9 @@ export async function sweepPlaces(ctx: Ctx): Promise<number> {
   const moving = await ctx.db
     .select({ id: sandboxes.id })
     .from(sandboxes)
-    .where(and(inArray(sandboxes.status, ["starting", "stopping"]), lt(sandboxes.updatedAt, before)))
+    .where(
+      and(inArray(sandboxes.status, ["starting", "pausing", "resuming", "stopping"]), lt(sandboxes.updatedAt, before)),
+    )
     .limit(MAX_EACH);
   const silent = await ctx.db
     .select({ id: hosts.id })

@@ -1,10 +1,12 @@
 import type { Placement } from "#domain/host/place-sandbox";
-import type { SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
+import type { RunsOn, SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
 import { type Result, settle } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import { callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import { signControlToken } from "#platform/sandbox/control-token";
+import { CONTAINER_HOST } from "#protocol/container";
 import {
+  type AgentMachine,
   AgentMetrics,
   AgentSandbox,
   type MetricTier,
@@ -16,6 +18,7 @@ import {
 /** Shorter than the machine's own deadlines, so that a silent host is asked again or given up in time. */
 const START_DEADLINE_MS = 60 * SECOND;
 const STOP_DEADLINE_MS = 25 * SECOND;
+const PAUSE_CALL_MS = 140 * SECOND;
 const INSPECT_DEADLINE_MS = 5 * SECOND;
 /** Pauses and stops wait for it. */
 const METRICS_DEADLINE_MS = 2 * SECOND;
@@ -34,12 +37,12 @@ export class HostBackend implements SandboxBackend {
     { id, vcpus, memoryMb, diskSizeMb }: SandboxSpec,
     generation: number,
     network: NetworkPolicy,
-  ): Promise<Result<{ unenforced: string[] }>> {
+  ): Promise<Result<{ unenforced: string[]; machine: RunsOn | null }>> {
     const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS }, network };
     return settle(async () => {
       const response = await this.#call(id, generation, "PUT", START_DEADLINE_MS, "", JSON.stringify(wanted));
-      const { unenforced } = await readAnswer(response, AgentSandbox);
-      return { unenforced };
+      const { unenforced, machine } = await readAnswer(response, AgentSandbox);
+      return { unenforced, machine: machine ? this.#runsOn(machine) : null };
     });
   }
 
@@ -50,12 +53,26 @@ export class HostBackend implements SandboxBackend {
     });
   }
 
-  inspect(id: string, generation: number): Promise<Result<{ running: boolean }>> {
+  freeze(id: string, generation: number): Promise<Result<"frozen" | "gone">> {
+    return settle(async () => {
+      const answer = await this.#call(id, generation, "POST", PAUSE_CALL_MS, "/freeze").catch(unlessStale);
+      return answer ? "frozen" : "gone";
+    });
+  }
+
+  thaw(id: string, generation: number): Promise<Result<"running" | "gone">> {
+    return settle(async () => {
+      const answer = await this.#call(id, generation, "POST", PAUSE_CALL_MS, "/thaw").catch(unlessStale);
+      return answer ? "running" : "gone";
+    });
+  }
+
+  inspect(id: string, generation: number): Promise<Result<"running" | "paused" | "stopped" | "gone">> {
     return settle(async () => {
       const response = await this.#call(id, generation, "GET", INSPECT_DEADLINE_MS).catch(unlessStale);
-      if (!response) return { running: false };
+      if (!response) return "gone";
       const there = await readAnswer(response, AgentSandbox);
-      return { running: there.status === "running" && there.generation === generation };
+      return there.generation === generation ? there.status : "stopped";
     });
   }
 
@@ -66,10 +83,15 @@ export class HostBackend implements SandboxBackend {
     });
   }
 
+  #runsOn({ kernel, agent, supervisor, isolation }: AgentMachine): RunsOn {
+    const pauseMode = this.#placement.hostId === CONTAINER_HOST ? "filesystem" : "freeze";
+    return { kernel, agent, supervisor, vmm: isolation, pauseMode };
+  }
+
   async #call(
     sandboxId: string,
     generation: number,
-    method: "GET" | "PUT" | "DELETE",
+    method: "GET" | "PUT" | "POST" | "DELETE",
     deadlineMs: number,
     rest = "",
     body?: string,

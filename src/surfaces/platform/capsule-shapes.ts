@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { SandboxWish } from "#domain/sandbox/create-sandbox";
+import type { MACHINE_LABELS } from "#domain/sandbox/labels";
 import type { Sandbox } from "#domain/sandbox/repo";
 import { SANDBOX_STATUSES } from "#domain/sandbox/status";
 import { iso } from "#kernel/time";
@@ -26,6 +27,19 @@ export const Capsule = z
 
 const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));
 
+/** What runs a capsule, in the names that are kept from users' own labels. */
+const machineLabels = (machine: Sandbox["machine"]): Partial<Record<(typeof MACHINE_LABELS)[number], string>> => {
+  if (!machine) return {};
+  const { kernel = "", vmm = "", agent = "", supervisor = "", pauseMode = "" } = machine;
+  return {
+    kernel_version: kernel,
+    vmm_version: vmm,
+    agent_version: agent,
+    envd_version: supervisor,
+    pause_mode: pauseMode,
+  };
+};
+
 /** A sandbox in this contract's words. Sandboxes have no network of their own, so both addresses are empty (A58). */
 export const toCapsule = (sandbox: Pick<Sandbox, keyof FeedSandbox>): z.input<typeof Capsule> => ({
   id: sandbox.id,
@@ -40,7 +54,7 @@ export const toCapsule = (sandbox: Pick<Sandbox, keyof FeedSandbox>): z.input<ty
   started_at: isoOrNull(sandbox.startedAt),
   last_active_at: isoOrNull(sandbox.lastActiveAt),
   last_updated: iso(sandbox.updatedAt),
-  metadata: sandbox.metadata,
+  metadata: { ...sandbox.metadata, ...machineLabels(sandbox.machine) },
   disk_size_mb: sandbox.diskSizeMb,
 });
 

@@ -3,7 +3,9 @@ import { createSandbox } from "#domain/sandbox/create-sandbox";
 import { destroySandbox } from "#domain/sandbox/destroy-sandbox";
 import { getSandbox } from "#domain/sandbox/get-sandbox";
 import { listSandboxes } from "#domain/sandbox/list-sandboxes";
+import { pauseSandbox } from "#domain/sandbox/pause-sandbox";
 import { pingSandbox } from "#domain/sandbox/ping-sandbox";
+import { resumeSandbox } from "#domain/sandbox/resume-sandbox";
 import { Empty, operation } from "#http/operation";
 import { Capsule, CreateCapsuleBody, fromCapsuleBody, toCapsule } from "#surfaces/platform/capsule-shapes";
 
@@ -78,5 +80,31 @@ export const capsuleOperations = [
       await pingSandbox(ctx, params.id);
       return undefined;
     },
+  }),
+  operation({
+    ...about,
+    id: "pauseCapsule",
+    method: "post",
+    path: "/v1/capsules/{id}/pause",
+    summary: "Pause a running capsule",
+    description:
+      "None of its processes runs until it is resumed. `pause_mode` in its metadata tells whether they are kept.",
+    permission: "sandbox:write",
+    audits: "sandbox.paused",
+    returns: { status: 202, schema: Capsule },
+    faults: ["sandbox_not_found", "sandbox_not_running"],
+    run: async (ctx, { params }) => toCapsule(await pauseSandbox(ctx, params.id)),
+  }),
+  operation({
+    ...about,
+    id: "resumeCapsule",
+    method: "post",
+    path: "/v1/capsules/{id}/resume",
+    summary: "Resume a paused capsule",
+    permission: "sandbox:write",
+    audits: "sandbox.resumed",
+    returns: { status: 202, schema: Capsule },
+    faults: ["sandbox_not_found", "sandbox_not_running"],
+    run: async (ctx, { params }) => toCapsule(await resumeSandbox(ctx, params.id)),
   }),
 ];

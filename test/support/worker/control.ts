@@ -89,10 +89,10 @@ export async function byocTeam(): Promise<string> {
   return id;
 }
 
-/** A sandbox row of a team, not yet started. */
+/** The row of a workspace's sandbox, not yet started. */
 export async function newSandbox(teamId: string): Promise<string> {
-  const id = newId("sandbox", Date.now());
-  await insertSandbox(drizzle(env.DB), { id, teamId, name: "test", createdBy: "user_1", createdAt: Date.now() });
+  const [id, workspaceId, createdAt] = [newId("sandbox", Date.now()), newId("workspace", Date.now()), Date.now()];
+  await insertSandbox(drizzle(env.DB), { id, teamId, workspaceId, name: "test", createdBy: "user_1", createdAt });
   return id;
 }
 

@@ -26,7 +26,11 @@ export class FakeAgent {
   up = true;
   /** Refuses starts with this code. */
   refuseStart: AgentErrorCode | undefined;
-  /** Starts wait for this. */
+  /** Sandboxes that stand still. */
+  readonly frozen = new Set<string>();
+  /** Refuses to freeze and to thaw with this code. */
+  refuseHold: AgentErrorCode | undefined;
+  /** Starts, freezing and thawing wait for this. */
   gate: Promise<void> = Promise.resolve();
   /** What was measured of every sandbox since it was started. */
   measured: AgentMetrics["tiers"] = {};
@@ -55,6 +59,7 @@ export class FakeAgent {
     this.seen.push({ method: request.method, path: rest, act: payload.act, generation, body });
     if (generation < (this.newest.get(id) ?? 0)) return refusal("stale_generation", 409);
     if (rest === "/metrics") return this.#metrics(request, id);
+    if (rest === "/freeze" || rest === "/thaw") return this.#hold(id, generation, rest);
     if (rest !== "") return this.#use(request, id, generation, rest);
     return this.#lifecycle(request, id, generation);
   }
@@ -65,6 +70,7 @@ export class FakeAgent {
       if (this.refuseStart) return refusal(this.refuseStart, 503);
       if (generation < (this.newest.get(id) ?? 0)) return refusal("stale_generation", 409);
       this.running.set(id, generation);
+      this.frozen.delete(id);
     }
     if (request.method === "DELETE") {
       this.running.delete(id);
@@ -73,8 +79,22 @@ export class FakeAgent {
     if (request.method === "GET" && !this.newest.has(id)) return refusal("not_found", 404);
     this.newest.set(id, generation);
     if (request.method === "DELETE") return new Response(null, { status: 204 });
-    const status = this.running.has(id) ? "running" : "stopped";
-    return Response.json({ id, generation, status, bootMs: 1, unenforced: [] });
+    return this.#show(id, generation);
+  }
+
+  async #hold(id: string, generation: number, verb: "/freeze" | "/thaw"): Promise<Response> {
+    await this.gate;
+    if (this.refuseHold) return refusal(this.refuseHold, 503);
+    if (this.running.get(id) !== generation) return refusal("sandbox_not_running", 409);
+    if (verb === "/freeze") this.frozen.add(id);
+    else this.frozen.delete(id);
+    return this.#show(id, generation);
+  }
+
+  #show(id: string, generation: number): Response {
+    const status = !this.running.has(id) ? "stopped" : this.frozen.has(id) ? "paused" : "running";
+    const machine = { kernel: "6.1", agent: "0.1", supervisor: "0.2", isolation: "none" };
+    return Response.json({ id, generation, status, bootMs: 1, unenforced: [], machine });
   }
 
   #metrics(request: Request, id: string): Response {
@@ -85,6 +105,7 @@ export class FakeAgent {
 
   #use(request: Request, id: string, generation: number, rest: string): Response | Promise<Response> {
     if (this.running.get(id) !== generation) return refusal("sandbox_not_running", 409);
+    if (this.frozen.has(id)) return refusal("sandbox_paused", 409);
     return this.inside(request, rest.slice("/supervisor/v1".length));
   }
 }

@@ -10,4 +10,6 @@ export const capsules: Record<string, Row> = {
   destroyCapsule: { profile: "write+key", ids: CAPSULE },
   // It was never started.
   pingCapsule: { profile: "write+key", ids: CAPSULE, pass: [409] },
+  pauseCapsule: { profile: "write+key", ids: CAPSULE, pass: [409] },
+  resumeCapsule: { profile: "write+key", ids: CAPSULE, pass: [409] },
 };
