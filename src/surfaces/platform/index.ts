@@ -25,6 +25,7 @@ import { processOperations } from "#surfaces/platform/processes";
 import { snapshotOperations } from "#surfaces/platform/snapshots";
 import { socketOperations } from "#surfaces/platform/sockets";
 import { teamOperations } from "#surfaces/platform/teams";
+import { terminalOperations } from "#surfaces/platform/terminals";
 import { usageOperations } from "#surfaces/platform/usage";
 import { userOperations } from "#surfaces/platform/users";
 
@@ -56,6 +57,7 @@ export const platformOperations: readonly Operation[] = [
   ...processOperations,
   ...fileOperations,
   ...socketOperations,
+  ...terminalOperations,
 ];
 
 /** Accounts, teams, keys, events, capsules and hosts, as the Wrenn API has them. */

@@ -3,11 +3,9 @@ import { Fault } from "#kernel/fault";
 import type { ProcessMessage } from "#protocol/capsule-sockets";
 import type { ProcessLine } from "#protocol/supervisor";
 
-/** What a client is told of a failure; what is not meant for it is thrown on. */
-export function wordsOf(error: unknown): string {
-  if (error instanceof Fault) return error.message;
-  throw error;
-}
+/** What a client is told of a failure: nothing internal. */
+export const wordsOf = (error: unknown): string =>
+  error instanceof Fault ? error.message : "something went wrong on our side";
 
 export const bytesOf = (base64: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -32,7 +30,9 @@ export async function tellProcess(
       await peer.ready();
     }
   } catch (error) {
-    if (!peer.closed.aborted) peer.send({ type: "error", data: wordsOf(error) } satisfies ProcessMessage);
+    if (peer.closed.aborted) return;
+    peer.send({ type: "error", data: wordsOf(error) } satisfies ProcessMessage);
+    if (!(error instanceof Fault)) throw error;
   }
 }
 

@@ -17,9 +17,11 @@ export const processes: Record<string, Row> = {
   killProcess: { profile: "write+key", ...NOT_RUNNING, ...PROCESS },
   execStream: { profile: "write+key", ...SOCKET },
   connectProcess: { profile: "read+key", ...SOCKET, ...PROCESS },
+  ptySession: { profile: "write+key", ...SOCKET },
   adminExecCommand: { ...admin, ...EXEC },
   adminListProcesses: admin,
   adminKillProcess: { ...admin, ...PROCESS },
   adminExecStream: { ...admin, ...SOCKET },
   adminConnectProcess: { ...admin, ...SOCKET, ...PROCESS },
+  adminPtySession: { ...admin, ...SOCKET },
 };
