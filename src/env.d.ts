@@ -6,6 +6,8 @@ interface __BaseEnv_Env {
   SETUP_TOKEN?: string;
   /** 32 bytes in base64; seals the secrets that users store, and letters until they are sent. */
   ENCRYPTION_KEY?: string;
+  /** Objects of another Worker that hold containers by the SDK's class; see wrangler.sdk.toml. */
+  SDK_CONTAINERS?: DurableObjectNamespace;
   /** Origins of web apps that may use sessions beside the deployment's own, separated by commas. */
   APP_ORIGINS?: string;
   /** Connects to public addresses only; bound by local servers, where the edge does not see to that. */

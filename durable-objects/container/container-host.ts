@@ -13,7 +13,7 @@ import { AgentRefusal, refusalResponse } from "#objects/container/agent-refusal"
 import { callInside, untilServing } from "#objects/container/inside";
 import type { ContainerAdapter, SavedFiles } from "#platform/sandbox/container-adapter";
 import { type ControlClaims, readControlToken } from "#platform/sandbox/control-token";
-import { CONTAINER_HOST } from "#protocol/container";
+import { CONTAINER_HOST, isOpen } from "#protocol/container";
 import { AgentSandbox, StartSandbox } from "#protocol/host-agent";
 
 /** How often the files of a container that is in use are saved, in case it is lost. */
@@ -35,7 +35,6 @@ export type ContainerHostOptions = {
 };
 
 const PATH = /^\/v1\/sandboxes\/([^/?]+)(\/[^?]*)?$/;
-const NOTHING_ENFORCED_YET: string[] = [];
 
 /**
  * Speaks the host agent's interface for one sandbox in a container. The lifecycle is answered here, by starting, saving
@@ -175,7 +174,9 @@ export class ContainerHost {
     const size = sizeFor({ vcpus, memoryMb, diskMb });
     if (!size) throw new AgentRefusal("start_failed", "the sandbox is larger than the largest container");
     try {
-      await adapter.launch({ sandboxId, size: size.name, env: { CONTROL_KEYS: await controlKeys() }, saved });
+      const env = { CONTROL_KEYS: await controlKeys() };
+      const internet = start !== null && isOpen(start.network);
+      await adapter.launch({ sandboxId, size: size.name, env, internet, saved });
       await untilServing(adapter);
     } catch (error) {
       this.#options.log.error("a container did not start", { sandboxId, error });
@@ -212,7 +213,7 @@ export class ContainerHost {
   #show(status: AgentSandbox["status"]): AgentSandbox {
     const { sandboxId: id, store } = this.#options;
     const generation = store.row?.state.generation ?? 0;
-    return { id, generation, status, bootMs: null, warm: false, unenforced: NOTHING_ENFORCED_YET, network: "off" };
+    return { id, generation, status, bootMs: null, warm: false, unenforced: [], network: "off" };
   }
 
   async #claims(request: Request): Promise<ControlClaims> {

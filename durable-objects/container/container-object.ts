@@ -5,6 +5,7 @@ import { AgentRefusal, refusalResponse } from "#objects/container/agent-refusal"
 import { ContainerHost, type ContainerRow, SAVE_EVERY_MS } from "#objects/container/container-host";
 import type { ContainerAdapter } from "#platform/sandbox/container-adapter";
 import { NativeContainer } from "#platform/sandbox/container-native";
+import { RemoteContainer, type SdkContainerRpc } from "#platform/sandbox/container-remote";
 import { signerOf } from "#platform/signing";
 
 const ROW = "row";
@@ -91,6 +92,8 @@ export class SandboxContainer extends DurableObject<Env> {
 
   #chooseAdapter(): ContainerAdapter | undefined {
     const { container } = this.ctx;
+    const { SDK_CONTAINERS: remote } = this.env;
+    if (remote) return new RemoteContainer(() => remote.getByName(this.#sandboxId) as unknown as SdkContainerRpc);
     if (!container) return undefined;
     return new NativeContainer(container, () => {
       this.ctx.waitUntil(

@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { SECOND } from "#kernel/time";
+import { isOpen } from "#protocol/container";
 import { SUPERVISOR_FLAGS } from "../host-agent/flags.ts";
 import type { Backend, Started, StartInput } from "../host-agent/isolation/backend.ts";
 import { endWithin, exitOf } from "../host-agent/isolation/exit.ts";
@@ -22,6 +23,8 @@ const IN_WORDS = [
   "memory, processor time and disk space: limited by the container's instance, not for the sandbox by itself",
 ];
 
+const NO_LIST = "network: a container reaches every address or none, so a list of names allows nothing";
+
 type Options = { supervisor: string; workspace: string; user: number };
 
 /**
@@ -38,7 +41,7 @@ export class ContainerBackend implements Backend {
     this.#options = options;
   }
 
-  async start({ limits }: StartInput): Promise<Started> {
+  async start({ limits, network }: StartInput): Promise<Started> {
     const { supervisor, workspace, user } = this.#options;
     this.#prepareWorkspace();
     const child = spawn(
@@ -55,10 +58,10 @@ export class ContainerBackend implements Backend {
     socket.on("error", () => {});
     const { killFrozen, freeze, thaw } = freezable(new TreeFreezer(() => child.pid));
     const disk = new WalkedDiskUsage({ path: workspace, user });
+    const isListed = network !== "off" && !isOpen(network);
     return {
-      notes: [],
-      // The container itself was started without the internet.
-      network: "off",
+      notes: isListed ? [NO_LIST] : [],
+      network: isOpen(network) ? "open" : "off",
       socket,
       exited,
       refused: () => ({ memory: 0, processes: 0, disk: 0 }),

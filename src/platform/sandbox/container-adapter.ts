@@ -11,6 +11,8 @@ export type ContainerLaunch = {
   size: ContainerSizeName;
   /** The environment of the agent inside. */
   env: Record<string, string>;
+  /** Whether it may reach what is outside. */
+  internet: boolean;
   /** What to begin with; null for an empty workspace. */
   saved: SavedFiles | null;
 };

@@ -41,10 +41,10 @@ export class NativeContainer implements ContainerAdapter {
     if (container.running) this.#watch();
   }
 
-  async launch({ sandboxId, size, env, saved }: ContainerLaunch): Promise<void> {
+  async launch({ sandboxId, size, env, internet, saved }: ContainerLaunch): Promise<void> {
     const { images } = this.#container;
     const image = images[CONTAINER_IMAGE];
-    const options = { instance: size, env, labels: { sandbox: sandboxId }, enableInternet: false };
+    const options = { instance: size, env, labels: { sandbox: sandboxId }, enableInternet: internet };
     if (saved) this.#container.start({ ...options, containerSnapshot: saved.handle as { id: string } });
     else if (image) this.#container.start({ ...options, image });
     else throw new Error(`the deployment has no container image named ${CONTAINER_IMAGE}`);
