@@ -1,5 +1,6 @@
 import { purgeTokens } from "#domain/account/letter-tokens";
 import { purgeDeletedAccounts } from "#domain/account/purge-deleted-accounts";
+import { sweepBuilds } from "#domain/build/sweep-builds";
 import type { Ctx } from "#domain/context";
 import { sweepEvents } from "#domain/event/announce";
 import { purgeEvents } from "#domain/event/retention";
@@ -13,6 +14,7 @@ const JOBS: Record<string, (ctx: Ctx) => Promise<unknown>> = {
   sweepStaleRuns,
   sweepPlaces,
   sweepTeams,
+  sweepBuilds,
   sweepEvents,
   purgeEvents,
   deliverMails,

@@ -4,6 +4,7 @@ import { contextOf } from "#platform/context";
 import { createApp } from "./app.ts";
 import { runJobs } from "./jobs.ts";
 
+export { BuildObject } from "#objects/build/build-object";
 export { ChunkStoreObject } from "#objects/chunks/chunk-store-object";
 export { SandboxContainer } from "#objects/container/container-object";
 export { HostObject } from "#objects/host/host-object";

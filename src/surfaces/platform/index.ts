@@ -7,6 +7,7 @@ import { apiKeyOperations } from "#surfaces/platform/api-keys";
 import { auditOperations } from "#surfaces/platform/audit";
 import { authOperations } from "#surfaces/platform/auth";
 import { browserSessionOperations } from "#surfaces/platform/browser-sessions";
+import { buildOperations } from "#surfaces/platform/builds";
 import { capsuleOperations } from "#surfaces/platform/capsules";
 import { channelOperations } from "#surfaces/platform/channels";
 import { deliveryOperations } from "#surfaces/platform/deliveries";
@@ -41,6 +42,7 @@ export const platformOperations: readonly Operation[] = [
   ...adminUserOperations,
   ...adminTeamOperations,
   ...adminTemplateOperations,
+  ...buildOperations,
   ...snapshotOperations,
   ...auditOperations,
   ...channelOperations,

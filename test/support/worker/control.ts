@@ -64,6 +64,7 @@ export function ctxOf(actor: Actor): Ctx {
     outbound: missing("outbound"),
     deliveries: missing("deliveries"),
     passwords: missing("passwords"),
+    builds: missing("builds"),
     defer: (work) => void work(),
   };
 }

@@ -1,0 +1,124 @@
+import { expect } from "vitest";
+import type { ProcessLine, ProcessRequest } from "#protocol/supervisor";
+import { onlyHost } from "#test/worker/capsules";
+import { eventually } from "#test/worker/control";
+import { type FakeAgent, supervisorRefusal } from "#test/worker/fake-agent";
+import type { Answer } from "#test/worker/harness";
+import type { Person } from "#test/worker/person";
+
+/** What a command of a fake sandbox does: says something and ends, or goes on while it is held and nobody kills it. */
+export type Script = { stdout?: string; stderr?: string; exit?: number; held?: () => boolean };
+
+type Running = { request: ProcessRequest; lines: ProcessLine[]; script: Script; killed: boolean };
+type Sent = { command: unknown; cwd?: string; env?: Record<string, string>; user?: string };
+
+const lineOf = (stream: "stdout" | "stderr", offset: number, text: string): ProcessLine => ({
+  ...{ type: "data", stream, offset },
+  data: btoa(String.fromCharCode(...new TextEncoder().encode(text))),
+});
+
+/** A host on which commands do what a test says, as processes that are known by their tags. */
+export class BuildSandbox {
+  readonly agent: FakeAgent;
+  /** Every command in order, of processes and brief ones alike. */
+  readonly sent: Sent[] = [];
+  readonly killed: string[] = [];
+  readonly #processes = new Map<string, Running>();
+  /** What commands do that do not just succeed. */
+  script: (command: string) => Script = () => ({});
+  /** How often connections were cut. */
+  #cuts = 0;
+
+  private constructor(agent: FakeAgent) {
+    this.agent = agent;
+    agent.inside = (request, path) => this.#answer(request, path);
+  }
+
+  static async open(): Promise<BuildSandbox> {
+    return new BuildSandbox(await onlyHost());
+  }
+
+  /** Commands as they were written, without what the build asks for itself. */
+  get commands(): string[] {
+    return this.sent.map(({ command }) => [command].flat().join(" ")).filter((line) => !line.startsWith("printf"));
+  }
+
+  /** Forgets a process, as a sandbox does some time after its end. */
+  forget(tag: string): void {
+    this.#processes.delete(tag);
+  }
+
+  /** Breaks every open stream, as a lost connection does. */
+  cut(): void {
+    this.#cuts++;
+  }
+
+  async #answer(request: Request, path: string): Promise<Response> {
+    if (path === "/exec") return this.#exec((await request.json()) as Sent);
+    if (path === "/processes") return this.#start((await request.json()) as ProcessRequest);
+    const [, , tag = "", what] = path.split("/");
+    const running = this.#processes.get(decodeURIComponent(tag.split("?")[0] ?? ""));
+    if (!running) return supervisorRefusal("process_not_found");
+    if (request.method === "DELETE") {
+      this.killed.push(running.request.tag ?? "");
+      running.killed = true;
+      return new Response(null, { status: 204 });
+    }
+    expect(what).toMatch(/^stream/);
+    return new Response(this.#stream(running, new URL(request.url).searchParams.get("after")));
+  }
+
+  async #exec(sent: Sent): Promise<Response> {
+    this.sent.push(sent);
+    const line = [sent.command].flat().join(" ");
+    const told = line.startsWith("printf") ? { stdout: "/usr/bin:/bin\n/workspace" } : this.script(line);
+    while (told.held?.()) await pause();
+    const { stdout = "", stderr = "", exit: exitCode = 0 } = told;
+    const rest = { encoding: "utf8", signal: null, timedOut: false, truncated: false, durationMs: 1 };
+    return Response.json({ stdout, stderr, exitCode, ...rest });
+  }
+
+  #start(request: ProcessRequest): Response {
+    const { tag = "", user } = request;
+    if (user !== undefined && user !== "sandbox") return supervisorRefusal("not_supported");
+    if (this.#processes.has(tag)) return supervisorRefusal("conflict");
+    this.sent.push(request as Sent);
+    const script = this.script([request.command ?? ""].flat().join(" "));
+    const { stdout, stderr } = script;
+    const lines: ProcessLine[] = [{ type: "start", pid: 7, tag, offset: 0 }];
+    if (stdout) lines.push(lineOf("stdout", 0, stdout));
+    if (stderr) lines.push(lineOf("stderr", stdout?.length ?? 0, stderr));
+    this.#processes.set(tag, { request, lines, script, killed: false });
+    return Response.json({ pid: 7, tag });
+  }
+
+  /** Nothing but plain values is shared with others: what one object waits for, another one cannot wake. */
+  #stream(running: Running, after: string | null): ReadableStream<Uint8Array> {
+    const encode = (line: ProcessLine) => new TextEncoder().encode(`${JSON.stringify(line)}\n`);
+    const from = after === "now" ? Number.POSITIVE_INFINITY : Number(after ?? 0);
+    const begun = this.#cuts;
+    const isCut = () => this.#cuts !== begun;
+    const wanted = running.lines.filter((line) => line.type !== "data" || line.offset >= from);
+    return new ReadableStream({
+      async pull(controller) {
+        const line = wanted.shift();
+        if (line) return controller.enqueue(encode(line));
+        while (!running.killed && running.script.held?.() && !isCut()) await pause();
+        if (isCut()) return controller.error(new Error("connection lost"));
+        const exitCode = running.killed ? 137 : (running.script.exit ?? 0);
+        controller.enqueue(encode({ type: "exit", exitCode, signal: null }));
+        controller.close();
+      },
+    });
+  }
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** Waits until a build is as expected, and answers it. */
+export const buildBecomes = (admin: Person, id: string, expected: object): Promise<Answer> =>
+  eventually(async () => {
+    const answer = await admin.call("GET", `/v1/admin/builds/${id}`);
+    expect(answer.body, answer.text).toMatchObject(expected);
+    return answer;
+  });
