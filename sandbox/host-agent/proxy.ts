@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IncomingHttpHeaders } from "node:http2";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import { LIMIT_HEADER, STREAM_TYPE } from "#protocol/supervisor-values";
 import { Failure } from "./failure.ts";
 import type { RunningSandbox } from "./sandbox.ts";
@@ -8,6 +8,8 @@ import type { RunningSandbox } from "./sandbox.ts";
 const BODILESS = new Set(["GET", "HEAD", "DELETE"]);
 const METHODS = new Set(["GET", "PUT", "POST", "DELETE"]);
 const MEDIA_TYPES = new Set(["application/json", "application/octet-stream", STREAM_TYPE]);
+/** How long a caller may go on sending what nobody reads any more. */
+const LATE_BODY_MS = 10_000;
 const FILE_STAT = /^[\x21-\x7e]{1,16384}$/;
 
 /**
@@ -41,7 +43,9 @@ export async function proxy(
     ...(!request.complete && { connection: "close" }),
   });
   try {
-    await pipeline(stream, response);
+    await pipeline(stream, response, { end: false });
+    await untilSent(request);
+    response.end();
   } catch {
     response.destroy();
   }
@@ -53,6 +57,17 @@ export async function proxy(
       throw new Failure("sandbox_lost", "the sandbox ended");
     }
   }
+}
+
+/**
+ * Waits for the rest of a request that was answered early, and drops it: a caller whose connection is closed while it
+ * still sends may never see the answer.
+ */
+async function untilSent(request: IncomingMessage): Promise<void> {
+  if (request.complete) return;
+  request.unpipe();
+  request.resume();
+  await finished(request, { signal: AbortSignal.timeout(LATE_BODY_MS), cleanup: true }).catch(() => {});
 }
 
 /** The answer's headers; a stream that ends without any means that the supervisor is gone. */

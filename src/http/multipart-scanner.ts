@@ -1,29 +1,34 @@
-import { Fault } from "#kernel/fault";
+import { Fault, type FaultCode } from "#kernel/fault";
 
 const [CR, LF, DASH, SPACE, TAB] = [13, 10, 45, 32, 9];
 /** The most that a line of headers, and all that is outside of parts, may take. */
 const MAX_LINE_BYTES = 8 * 1024;
 const MAX_OUTSIDE_BYTES = 64 * 1024;
+const BUFFER_BYTES = 256 * 1024;
 
 /** A part's bytes, and how to leave it: then the rest is passed over, and the scanner is behind its delimiter. */
 export type PartBody = { body: ReadableStream<Uint8Array>; leave: () => Promise<void> };
 
 /**
- * Reads a multipart body (RFC 2046) from front to back, as far as it is asked to. It holds one chunk and what of the one
- * before could be the start of a delimiter.
+ * Reads a multipart body (RFC 2046) from front to back, as far as it is asked to. All its memory is one buffer, which
+ * is used again and again: a chunk holds until the next read.
  */
 export class MultipartScanner {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: ReadableStreamBYOBReader;
   readonly #delimiter: Uint8Array;
-  /** What was read and not used yet. The line break that belongs to a delimiter is implied at the very start. */
-  #rest: Uint8Array = Uint8Array.of(CR, LF);
-  /** Reads are one after the other, also when a part's reader was left while it waits for a chunk. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #partLimitBytes: number;
+  /** What was read and not used yet, in the buffer. The line break that belongs to a delimiter is implied at the start. */
+  #rest: Uint8Array<ArrayBuffer>;
+  #giveUpPart: (() => Promise<void>) | undefined;
   #failure: Fault | undefined;
+  #over = false;
 
-  constructor(body: ReadableStream<Uint8Array>, boundary: string) {
-    this.#reader = body.getReader();
+  constructor(body: ReadableStream<Uint8Array>, boundary: string, partLimitBytes = Number.POSITIVE_INFINITY) {
+    this.#reader = body.getReader({ mode: "byob" });
     this.#delimiter = new TextEncoder().encode(`\r\n--${boundary}`);
+    this.#partLimitBytes = partLimitBytes;
+    this.#rest = new Uint8Array(new ArrayBuffer(BUFFER_BYTES), 0, 2);
+    this.#rest.set([CR, LF]);
   }
 
   /** Why the body is not what it should be, once that was found. */
@@ -32,8 +37,12 @@ export class MultipartScanner {
   }
 
   /** Passes over what comes before the first delimiter. */
-  begin(): Promise<void> {
-    return this.#skip(MAX_OUTSIDE_BYTES);
+  async begin(): Promise<void> {
+    let size = 0;
+    for (let chunk = await this.#chunk(); chunk; chunk = await this.#chunk()) {
+      size += chunk.length;
+      if (size > MAX_OUTSIDE_BYTES) throw this.#fail("the form has too much before its first part");
+    }
   }
 
   /** Behind a delimiter: whether a part follows; false at the end of them. */
@@ -44,8 +53,9 @@ export class MultipartScanner {
       return false;
     }
     const padding = await this.line();
-    if (padding.some((byte) => byte !== SPACE && byte !== TAB))
+    if (padding.some((byte) => byte !== SPACE && byte !== TAB)) {
       throw this.#fail("a delimiter is followed by something else");
+    }
     return true;
   }
 
@@ -68,31 +78,27 @@ export class MultipartScanner {
   }
 
   partBody(): PartBody {
-    const state = { over: false };
-    const next = async () => {
-      const chunk = state.over ? null : await this.#chunk();
-      state.over ||= chunk === null;
-      return chunk;
-    };
-    const inTurn = () => {
-      const chunk = this.#turn.then(next);
-      this.#turn = chunk.catch(() => {});
-      return chunk;
-    };
-    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-      const chunk = await inTurn();
-      if (chunk) controller.enqueue(chunk);
-      else controller.close();
+    // A write into this stream is over when its reader has copied the bytes, so that the buffer can be used again.
+    const { readable, writable } = new IdentityTransformStream();
+    const writer = writable.getWriter();
+    const sent = this.#send(writer);
+    sent.catch(() => {});
+    const unblock = () => writer.abort(this.#failure ?? new Error("the part was left")).catch(() => {});
+    this.#giveUpPart = async () => {
+      await unblock();
+      await sent.catch(() => {});
     };
     const leave = async () => {
-      while (await inTurn());
+      await unblock();
+      await sent;
     };
-    return { body: new ReadableStream({ pull }, { highWaterMark: 0 }), leave };
+    return { body: readable, leave };
   }
 
   /** Passes over what comes after the last delimiter. */
   async end(): Promise<void> {
     for (let size = this.#rest.length; size <= MAX_OUTSIDE_BYTES; ) {
+      this.#rest = this.#rest.subarray(0, 0);
       const chunk = await this.#read();
       if (!chunk) return;
       size += chunk.length;
@@ -103,8 +109,9 @@ export class MultipartScanner {
   /** Gives up: reads on and drops everything, up to a number of bytes. What goes wrong meanwhile does not matter. */
   async drain(limitBytes: number): Promise<void> {
     this.#failure ??= new Fault("invalid", "the form was given up");
-    await this.#turn;
+    await this.#giveUpPart?.();
     for (let size = 0; size < limitBytes; ) {
+      this.#rest = this.#rest.subarray(0, 0);
       const chunk = await this.#read();
       if (!chunk) return;
       size += chunk.length;
@@ -112,11 +119,25 @@ export class MultipartScanner {
     await this.#reader.cancel().catch(() => {});
   }
 
-  async #skip(limitBytes: number): Promise<void> {
-    let size = 0;
-    for (let chunk = await this.#chunk(); chunk; chunk = await this.#chunk()) {
-      size += chunk.length;
-      if (size > limitBytes) throw this.#fail("the form has too much before its first part");
+  /** Writes a part's bytes to its reader, for as long as there is one. */
+  async #send(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+    let wanted = true;
+    const dropped = () => {
+      wanted = false;
+    };
+    try {
+      let size = 0;
+      for (let chunk = await this.#chunk(); chunk; chunk = await this.#chunk()) {
+        size += chunk.length;
+        if (size > this.#partLimitBytes) {
+          throw this.#fail(`a field of the form has more than ${this.#partLimitBytes} bytes`, "too_large");
+        }
+        if (wanted) await writer.write(chunk).catch(dropped);
+      }
+      if (wanted) await writer.close().catch(dropped);
+    } catch (error) {
+      await writer.abort(error).catch(() => {});
+      throw error;
     }
   }
 
@@ -137,21 +158,30 @@ export class MultipartScanner {
     }
   }
 
+  /** Adds to what was read. */
   async #more(): Promise<void> {
     if (this.#failure) throw this.#failure;
-    const chunk = await this.#read();
-    if (!chunk) throw this.#fail("the form ends too early");
-    this.#rest = this.#rest.length === 0 ? chunk : joined(this.#rest, chunk);
+    if (!(await this.#read())) throw this.#fail("the form ends too early");
   }
 
-  /** The next chunk of the body; undefined at its end, and when its sender is gone. */
+  /** What comes next in the body, behind the rest; undefined at its end, and when its sender is gone. */
   async #read(): Promise<Uint8Array | undefined> {
-    const { value } = await this.#reader.read().catch(() => ({ value: undefined }));
+    if (this.#over) return undefined;
+    const { buffer, byteOffset, length: held } = this.#rest;
+    new Uint8Array(buffer).copyWithin(0, byteOffset, byteOffset + held);
+    const room = new Uint8Array(buffer, held);
+    const { value } = await this.#reader.readAtLeast(room.length, room).catch(() => ({ value: undefined }));
+    if (!value?.length) {
+      // The buffer went with the reader's last call.
+      [this.#over, this.#rest] = [true, new Uint8Array()];
+      return undefined;
+    }
+    this.#rest = new Uint8Array(value.buffer as ArrayBuffer, 0, held + value.length);
     return value;
   }
 
-  #fail(message: string): Fault {
-    this.#failure ??= new Fault("invalid", message);
+  #fail(message: string, code: FaultCode = "invalid"): Fault {
+    this.#failure ??= new Fault(code, message);
     return this.#failure;
   }
 }
@@ -165,11 +195,4 @@ function findDelimiter(bytes: Uint8Array, delimiter: Uint8Array): { at: number; 
     if (same === most) return { at, whole: most === delimiter.length };
   }
   return { at: bytes.length, whole: false };
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }

@@ -31,14 +31,17 @@ export type FormRequest = { stream(): ReadableStream<Uint8Array>; header(name: s
 
 /**
  * Runs `work` on the parts of a `multipart/form-data` body, in the order in which they come; nothing is kept in memory
- * but a chunk. What `work` leaves unread is passed over. Throws `unsupported_media_type` for another kind of body and
- * `invalid` for a form that is broken, cut off, or has too many parts, also where that only made `work` fail otherwise.
+ * but a chunk. What `work` leaves unread is passed over. Throws `unsupported_media_type` for another kind of body,
+ * `invalid` for a form that is broken, cut off, or has too many parts, and `too_large` when a part has more than
+ * `partLimitBytes`, also where that only made `work` fail otherwise.
  */
 export async function readForm<T>(
   request: FormRequest,
   work: (parts: AsyncIterableIterator<Part>) => Promise<T>,
+  partLimitBytes?: number,
 ): Promise<T> {
-  const scanner = new MultipartScanner(request.stream(), boundaryOf(request.header("content-type") ?? ""));
+  const boundary = boundaryOf(request.header("content-type") ?? "");
+  const scanner = new MultipartScanner(request.stream(), boundary, partLimitBytes);
   const all = partsOf(scanner);
   // Without `return`, so that a reader who breaks off has not ended it for those who read the rest.
   const parts: AsyncIterableIterator<Part> = { next: () => all.next(), [Symbol.asyncIterator]: () => parts };

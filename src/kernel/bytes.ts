@@ -21,21 +21,3 @@ export async function collectBytes(
   }
   return bytes;
 }
-
-/** The same stream, which breaks with `tooLarge` as soon as it has had more than `limitBytes`. */
-export function limitedStream(
-  stream: ReadableStream<Uint8Array>,
-  limitBytes: number,
-  tooLarge: () => Error,
-): ReadableStream<Uint8Array> {
-  const reader = stream.getReader();
-  let size = 0;
-  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    const { done, value } = await reader.read();
-    if (done) return controller.close();
-    size += value.byteLength;
-    if (size > limitBytes) throw tooLarge();
-    controller.enqueue(value);
-  };
-  return new ReadableStream({ pull, cancel: (reason) => reader.cancel(reason) }, { highWaterMark: 0 });
-}

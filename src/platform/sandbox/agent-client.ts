@@ -17,6 +17,8 @@ export type AgentCall = {
   /** Milliseconds until the answer must have come; null for none. `CALL_DEADLINE_MS` when absent. */
   deadlineMs?: number | null | undefined;
   signal?: AbortSignal | undefined;
+  /** Told as soon as an answer begins, whatever it is. */
+  onAnswer?: (() => void) | undefined;
 };
 
 /** The host refused because the caller's lease is not the current one; the call had no effect. */
@@ -76,6 +78,7 @@ export async function callAgent(call: AgentCall): Promise<Response> {
       redirect: "manual",
       signal: call.signal ? AbortSignal.any([late.signal, call.signal]) : late.signal,
     });
+    call.onAnswer?.();
     if (!response.ok) throw await asFault(response);
     return response;
   } catch (error) {

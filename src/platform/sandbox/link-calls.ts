@@ -9,7 +9,7 @@ import { AgentSandbox } from "#protocol/host-agent";
 
 const LOOK_DEADLINE_MS = 5 * SECOND;
 
-export type Call = Pick<AgentCall, "method" | "body" | "deadlineMs" | "signal"> & {
+export type Call = Pick<AgentCall, "method" | "body" | "deadlineMs" | "signal" | "onAnswer"> & {
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
   /** True when doing it twice is the same as doing it once, so that it can be repeated after the host was lost. */

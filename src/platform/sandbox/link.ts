@@ -5,6 +5,7 @@ import { readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import type { LinkCalls } from "#platform/sandbox/link-calls";
 import { HostProcesses } from "#platform/sandbox/link-processes";
 import { LinkWatch } from "#platform/sandbox/link-watch";
+import { Sending } from "#platform/sandbox/sending";
 import {
   EXEC_LIMITS,
   ExecResult,
@@ -80,15 +81,16 @@ export class HostLink implements SandboxLink {
     body: ReadableStream<Uint8Array> | Uint8Array | string,
     options: Parameters<SandboxLink["write"]>[2],
   ): Promise<FileStat> {
-    const call = { method: "PUT", path: "/files/content", query: { path, ...options }, body } as const;
-    if (!(body instanceof ReadableStream)) return readAnswer(await this.#calls.call(call), FileStat);
+    const call = { method: "PUT", path: "/files/content", query: { path, ...options } } as const;
+    if (!(body instanceof ReadableStream)) return readAnswer(await this.#calls.call({ ...call, body }), FileStat);
     // A stream can be sent once, so the sandbox is woken before it is touched.
     await this.#calls.get("/health");
     // Its sender sets the pace, so it may take any time for as long as the host is there.
-    const watch = new LinkWatch(this.#calls);
+    const [watch, sending] = [new LinkWatch(this.#calls), new Sending(body)];
+    const signal = AbortSignal.any([watch.signal, sending.signal]);
+    const unhurried = { deadlineMs: null, signal, onRoute: watch.start, onAnswer: sending.answered };
     try {
-      const unhurried = { deadlineMs: null, signal: watch.signal, onRoute: watch.start };
-      return await readAnswer(await this.#calls.call({ ...call, ...unhurried }), FileStat);
+      return await readAnswer(await this.#calls.call({ ...call, ...unhurried, body: sending.body }), FileStat);
     } finally {
       watch.end();
     }

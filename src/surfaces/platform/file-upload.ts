@@ -1,5 +1,4 @@
 import type { Ctx } from "#domain/context";
-import { receiveFile } from "#domain/file/receive-file";
 import type { SandboxLink } from "#domain/sandbox/ports";
 import { type FormRequest, type Part, readForm, readPartText } from "#http/multipart";
 import type { FormField } from "#http/operation";
@@ -22,7 +21,7 @@ export const UPLOAD_FORM: Record<string, FormField> = {
  * behind the two. Throws `invalid` when one of them is missing, `too_large` beyond `limitBytes`.
  */
 export function receiveUpload(ctx: Ctx, link: SandboxLink, request: FormRequest, limitBytes?: number): Promise<void> {
-  return readForm(request, async (parts) => {
+  const receive = async (parts: AsyncIterable<Part>): Promise<void> => {
     const announced = Number(request.header("content-length") ?? 0);
     if (limitBytes !== undefined && announced > limitBytes + FORM_ROOM_BYTES) {
       throw new Fault("too_large", `a file has at most ${limitBytes} bytes here`);
@@ -31,27 +30,22 @@ export function receiveUpload(ctx: Ctx, link: SandboxLink, request: FormRequest,
     for await (const part of parts) {
       if (part.name === "path") path = await readPath(part);
       if (part.name !== "file") continue;
-      return orInvalid(() =>
-        path === undefined
-          ? beforePath(ctx, link, part, parts, limitBytes)
-          : receiveFile(link, path, part.body, limitBytes),
-      );
+      const into = path;
+      return orInvalid(() => (into === undefined ? beforePath(ctx, link, part, parts) : write(link, into, part)));
     }
     throw missing(path === undefined ? "path" : "file");
-  });
+  };
+  return readForm(request, receive, limitBytes);
 }
 
+const write = async (link: SandboxLink, path: string, { body }: Part): Promise<void> =>
+  void (await link.write(path, body, { overwrite: true }));
+
 /** A file that comes before its path waits under a name of its own in the sandbox (R260). */
-async function beforePath(
-  ctx: Ctx,
-  link: SandboxLink,
-  file: Part,
-  parts: AsyncIterable<Part>,
-  limitBytes?: number,
-): Promise<void> {
+async function beforePath(ctx: Ctx, link: SandboxLink, file: Part, parts: AsyncIterable<Part>): Promise<void> {
   const waiting = `.longshore-${ctx.newId("operation")}.tmp`;
   try {
-    await receiveFile(link, waiting, file.body, limitBytes);
+    await write(link, waiting, file);
     for await (const part of parts) {
       if (part.name === "path") return void (await link.move(waiting, await readPath(part), true));
     }

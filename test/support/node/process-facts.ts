@@ -37,3 +37,14 @@ export async function memoryFor(pid: number, work: () => Promise<unknown>): Prom
   await done;
   return most - before;
 }
+
+/** The child of a process that runs a program of this name. */
+export function childNamed(parent: number, program: string): number {
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const [, name, ppid] = /^\d+ \((.*)\) \S (\d+) /s.exec(readFileSync(`/proc/${entry}/stat`, "utf8")) ?? [];
+      if (name === program && Number(ppid) === parent) return Number(entry);
+    } catch {} // gone meanwhile
+  }
+  throw new Error(`process ${parent} has no child ${program}`);
+}
