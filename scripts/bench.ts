@@ -3,7 +3,11 @@ import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startBarePlatform } from "#scripts/bench/bare-platform";
+import { Capsules, measureCapsules } from "#scripts/bench/capsules";
 import { measureCommands } from "#scripts/bench/commands";
+import { fleetRows, measureFleet } from "#scripts/bench/fleet";
+import { measureLastWrites, WRITER_SCRIPT } from "#scripts/bench/last-write";
+import { measureLeaks } from "#scripts/bench/leaks";
 import type { Row } from "#scripts/bench/measure";
 import { residentMib } from "#scripts/bench/memory";
 import { startScriptedModel } from "#scripts/bench/scripted-model";
@@ -22,6 +26,10 @@ Absolute times depend on the machine; the ratios are the result.
 
   --json   print the rows as JSON`;
 
+/** Sandboxes that are alive at once, and how long they are watched while they idle. */
+const FLEET = 50;
+const WATCH_MS = 10_000;
+
 await main(async () => {
   const { values } = parseArgs({ options: { json: { type: "boolean" }, help: { type: "boolean" } } });
   if (values.help) {
@@ -31,7 +39,7 @@ await main(async () => {
   const dataDir = mkdtempSync(join(tmpdir(), "longshore-bench-"));
   chmodSync(dataDir, 0o711);
   await buildAll();
-  const model = await startScriptedModel({ slow: SLOW_SCRIPT });
+  const model = await startScriptedModel({ slow: SLOW_SCRIPT, writer: WRITER_SCRIPT });
   const bare = await startBarePlatform(dataDir);
   const stack = await startStack({
     dataDir,
@@ -46,12 +54,18 @@ await main(async () => {
   try {
     const world = await World.open(stack);
     const idle = residentMib(process.pid, "workerd");
+    const capsules = new Capsules(world.call);
+    const agentPid = stack.agent?.process.pid ?? 0;
     const rows = [
       ...(await measureSessions(world, bare.url, model.url)),
       ...(await measureThroughput(world)),
-      ...(await measureCommands(world)),
+      ...(await measureCapsules(capsules)),
+      ...(await measureCommands(capsules)),
+      ...(await measureLastWrites(world, capsules)),
+      ...(await measureLeaks(capsules, agentPid)),
       ...(await measureStreams(world)),
       ...memory(idle),
+      ...fleetRows(await measureFleet({ agentPid, start: () => capsules.create(), count: FLEET, watchMs: WATCH_MS })),
     ];
     if (values.json) say(JSON.stringify({ date: new Date().toISOString(), machine: machine(), rows }));
     else say(table(rows));

@@ -91,9 +91,9 @@ export class SandboxDriver {
   async #halt(effect: EffectOf<"halt">, spec: SandboxSpec): Promise<void> {
     const { generation, hostId, files, giveUpAt } = effect;
     const address = await findAddress(drizzle(this.#env.DB), hostId);
-    if (address) {
-      const backend = sandboxBackend(this.#env, { hostId, address });
-      await keepMetrics(this.#owner.metrics, backend, { id: spec.id, generation, wiped: files === "wipe" });
+    const backend = address ? sandboxBackend(this.#env, { hostId, address }) : undefined;
+    await keepMetrics(this.#owner.metrics, backend, { id: spec.id, generation, wiped: files === "wipe" });
+    if (backend) {
       const answer = await backend.stop(spec.id, generation, files);
       if (!answer.ok && Date.now() < giveUpAt) throw new Fault(answer.code, answer.message);
     }

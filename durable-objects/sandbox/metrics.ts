@@ -61,11 +61,11 @@ export class KeptMetrics {
  */
 export async function keepMetrics(
   kept: KeptMetrics,
-  machine: Pick<SandboxBackend, "metrics">,
+  machine: Pick<SandboxBackend, "metrics"> | undefined,
   { id, generation, wiped = false }: { id: string; generation: number; wiped?: boolean },
 ): Promise<void> {
-  const measured = await machine.metrics(id, generation, "all");
-  if (measured.ok) kept.add(measured.value);
+  const measured = await machine?.metrics(id, generation, "all");
+  if (measured?.ok) kept.add(measured.value);
   if (wiped) kept.retire(Date.now());
 }
 

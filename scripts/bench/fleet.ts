@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { median, type Row } from "#scripts/bench/measure";
+import { childrenOf, readProc, treeOf } from "#scripts/lib/process-tree";
 import { ticksOf } from "#scripts/lib/processor-time";
 
 const TICKS_PER_SECOND = 100;
@@ -56,8 +56,8 @@ export function fleetRows({ bootMs, sandboxes, agentMib, agentCpuPct }: FleetFig
   return [
     row(`cold start of a sandbox, median of ${bootMs.length}`, `${median(bootMs).toFixed(0)} ms`),
     row(
-      `memory of one of ${each.length} idle sandboxes, median (shared pages by share)`,
-      `${median(each).toFixed(1)} MiB`,
+      `memory of each of ${each.length} idle sandboxes (shared pages by share)`,
+      `${median(each).toFixed(1)} MiB (${Math.min(...each).toFixed(1)} to ${Math.max(...each).toFixed(1)})`,
     ),
     row("memory of the host agent beside them", `${agentMib.toFixed(0)} MiB`),
     row(
@@ -71,18 +71,12 @@ export function fleetRows({ bootMs, sandboxes, agentMib, agentCpuPct }: FleetFig
 
 /** One line for each direct child of the agent, which is one sandbox each. */
 function memoryOf(agentPid: number): SandboxMemory[] {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync("/proc")) {
-    const parent = /^PPid:\s+(\d+)/m.exec(read(`/proc/${name}/status`))?.[1];
-    if (/^\d+$/.test(name) && parent) parents.set(Number(name), Number(parent));
-  }
-  const children = Map.groupBy(parents.keys(), (pid) => parents.get(pid));
+  const children = childrenOf();
   return (children.get(agentPid) ?? []).map((top) => {
-    const tree = [top];
-    for (const pid of tree) tree.push(...(children.get(pid) ?? []));
-    const groups = tree.map((pid) => /^\d+:memory:(.*)$/m.exec(read(`/proc/${pid}/cgroup`))?.[1]);
+    const tree = treeOf(top, children);
+    const groups = tree.map((pid) => /^\d+:memory:(.*)$/m.exec(readProc(`/proc/${pid}/cgroup`))?.[1]);
     const group = groups.find((path) => path?.includes("/longshore/"));
-    const bytes = group && read(`/sys/fs/cgroup/memory${group}/memory.usage_in_bytes`);
+    const bytes = group && readProc(`/sys/fs/cgroup/memory${group}/memory.usage_in_bytes`);
     return {
       id: group?.split("/").at(-1) ?? String(top),
       pssMib: tree.reduce((sum, pid) => sum + pssKib(pid), 0) / KIB,
@@ -91,12 +85,4 @@ function memoryOf(agentPid: number): SandboxMemory[] {
   });
 }
 
-const pssKib = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
+const pssKib = (pid: number) => Number(/^Pss:\s+(\d+)/m.exec(readProc(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);

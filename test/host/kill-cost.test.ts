@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ProcessList } from "#protocol/supervisor";
+import { descriptorCount } from "#scripts/lib/descriptors";
 import { TestAgent, type TestSandbox, until } from "#test/node/agent";
 import { ISOLATED_AND_PLAIN } from "#test/node/agent-ways";
-import { descriptorCount, residentBytes } from "#test/node/process-facts";
+import { residentBytes } from "#test/node/process-facts";
 import { ProcessStream, startProcess } from "#test/node/process-stream";
 
 const MIB = 1024 ** 2;

@@ -181,6 +181,17 @@ test("of a destroyed capsule the last day is kept for 30 days, unseen, and then 
   expect(await kept()).toEqual([]);
 });
 
+test("what is kept of a sandbox that is destroyed when its host is gone is its last day too (R272)", async () => {
+  await running();
+  agent.measured = fullTiers();
+  await object().stop(team.teamId);
+  await stopped();
+  expect((await kept()).map(({ tier }) => tier)).toEqual(["10m", "24h", "2h"]);
+  await env.DB.prepare("DELETE FROM hosts WHERE id = ?").bind(agent.hostId).run();
+  await object().destroy(team.teamId);
+  await eventually(async () => expect(await kept()).toMatchObject([{ tier: "24h", dropAt: expect.any(Number) }]));
+});
+
 test("a host that tells nothing does not keep a sandbox from stopping", async () => {
   await running();
   agent.measured = { "10m": "nonsense" as never };
@@ -212,6 +223,21 @@ test("what sandboxes count for reaches their team (R278)", async () => {
   await object().nudge();
   await reported(0);
   expect(await current()).toMatchObject({ running: 0, vcpus: 0, memoryMb: 0 });
+});
+
+test("the sandboxes of a deleted team count for nothing any more", async () => {
+  const owner = await person();
+  id = await newSandbox(owner.teamId);
+  expect(await object().start(owner.teamId)).toMatchObject({ ok: true });
+  const reported = (running: number) =>
+    eventually(() =>
+      runInDurableObject(env.TEAM.getByName(owner.teamId), (_, { storage }) => {
+        expect(storage.sql.exec("SELECT running FROM usage_sandboxes").toArray()).toEqual([{ running }]);
+      }),
+    );
+  await reported(1);
+  expect((await owner.call("DELETE", `/v1/teams/${owner.teamId}`)).status).toBe(204);
+  await reported(0);
 });
 
 test("a sandbox that ran before anything was counted is counted as soon as its object is", async () => {

@@ -1,26 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Resident memory of a process, in bytes. */
 export const residentBytes = (pid: number): number =>
   Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
-
-/** Open descriptors of a process, without its network connections: idle ones of a client's pool come and go. */
-export function descriptorCount(pid: number): number {
-  const connections = ["tcp", "tcp6"].flatMap((kind) =>
-    readFileSync(`/proc/${pid}/net/${kind}`, "utf8")
-      .split("\n")
-      .map((line) => `socket:[${line.trim().split(/\s+/)[9]}]`),
-  );
-  const counted = readdirSync(`/proc/${pid}/fd`).filter((name) => {
-    try {
-      return !connections.includes(readlinkSync(`/proc/${pid}/fd/${name}`));
-    } catch {
-      return false; // closed in the meantime
-    }
-  });
-  return counted.length;
-}
 
 /** The most resident memory that a process has while some work is done, beyond what it has before. */
 export async function memoryFor(pid: number, work: () => Promise<unknown>): Promise<number> {
