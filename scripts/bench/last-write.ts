@@ -19,7 +19,7 @@ export async function measureLastWrites(world: World, capsules: Capsules): Promi
   await capsules.destroy(id);
   const { sandboxId } = world;
   await world.call("POST", `/api/v1/sandboxes/${sandboxId}/commands/foreground`, { command: "true" });
-  const sessionId = await world.session();
+  const sessionId = await world.session("builder");
   const reader = world.follow(sessionId);
   const cancelled = await rounds(capsules, sandboxId, async () => {
     const runId = await world.post(sessionId, "script:writer");

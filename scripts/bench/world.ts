@@ -23,8 +23,10 @@ export class World {
     return new World(stack, call, id, sandbox.id);
   }
 
-  async session(): Promise<string> {
-    const { id } = await this.call<{ id: string }>("POST", `/api/v1/workspaces/${this.workspaceId}/sessions`, {});
+  /** `agentName` names an agent other than the default one, which has no tools. */
+  async session(agentName?: string): Promise<string> {
+    const path = `/api/v1/workspaces/${this.workspaceId}/sessions`;
+    const { id } = await this.call<{ id: string }>("POST", path, { agentName });
     return id;
   }
 
