@@ -35,6 +35,11 @@ export class World {
     return runId;
   }
 
+  /** Deletes the workspace with its sandbox. */
+  async leave(): Promise<void> {
+    await this.call("DELETE", `/api/v1/workspaces/${this.workspaceId}`);
+  }
+
   /** Follows a session's stream until it is closed. */
   follow(sessionId: string): Follower {
     return new Follower(this.stack, sessionId);

@@ -192,6 +192,69 @@ test("what is kept of a sandbox that is destroyed when its host is gone is its l
   await eventually(async () => expect(await kept()).toMatchObject([{ tier: "24h", dropAt: expect.any(Number) }]));
 });
 
+const pause = async () => {
+  expect((await team.call("POST", `/v1/capsules/${id}/pause`)).status).toBe(202);
+  await eventually(async () => expect(await rowOf("sandboxes", id)).toMatchObject({ status: "paused" }));
+};
+const resume = async () => {
+  expect((await team.call("POST", `/v1/capsules/${id}/resume`)).status).toBe(202);
+  await eventually(async () => expect(await rowOf("sandboxes", id)).toMatchObject({ status: "running" }));
+};
+
+test("a pause keeps all tiers, and a paused capsule shows them without its host, however long it lasts (R270, R271, R272)", async () => {
+  await running();
+  // The last point was an hour ago: the windows end there.
+  const end = Date.now() - HOUR;
+  agent.measured = { "10m": history(1200, SECOND / 2, end), "2h": history(240, 30 * SECOND, end), "24h": [point(end)] };
+  await pause();
+  expect((await kept()).map(({ tier, points }) => [tier, points.length])).toEqual([
+    ["10m", 1200],
+    ["24h", 1],
+    ["2h", 240],
+  ]);
+  agent.up = false;
+  const counts = Object.fromEntries(
+    await Promise.all(
+      ["5m", "10m", "1h", "2h", "24h"].map(async (range) => [range, (await read(range)).points.length] as const),
+    ),
+  );
+  expect(counts).toEqual({ "5m": 601, "10m": 1200, "1h": 121, "2h": 240, "24h": 1 });
+});
+
+test("points of before an earlier pause stay, also when the host forgot them (R271, R272)", async () => {
+  const cpu = async () => (await read("24h")).points.map((one: { cpu_pct: number }) => one.cpu_pct);
+  await running();
+  const first = point(Date.now() - 3 * HOUR, 30);
+  agent.measured = { "24h": [first] };
+  await pause();
+  await resume();
+  agent.measured = { "24h": [point(Date.now() - 2 * HOUR, 20), point(Date.now() - HOUR, 10)] };
+  expect(await cpu()).toEqual([30, 20, 10]);
+  await pause();
+  expect(await cpu()).toEqual([30, 20, 10]);
+  await resume();
+  // The host still has all of it: nothing shows twice.
+  agent.measured["24h"] = [first, ...(agent.measured["24h"] ?? [])];
+  expect(await cpu()).toEqual([30, 20, 10]);
+});
+
+test("a capsule that was paused before anything was measured has none (R273)", async () => {
+  await running();
+  await pause();
+  expect(await team.call("GET", path())).toMatchObject({ status: 404, body: { error: { code: "not_found" } } });
+});
+
+test("a paused capsule counts with half its memory (R278)", async () => {
+  const loads = () =>
+    runInDurableObject(env.TEAM.getByName(team.teamId), (_, { storage }) =>
+      storage.sql.exec("SELECT running, vcpus, memory_mb FROM usage_sandboxes").toArray(),
+    );
+  await running();
+  await eventually(async () => expect(await loads()).toEqual([{ running: 1, vcpus: 1, memory_mb: 512 }]));
+  await pause();
+  await eventually(async () => expect(await loads()).toEqual([{ running: 0, vcpus: 0, memory_mb: 256 }]));
+});
+
 test("a host that tells nothing does not keep a sandbox from stopping", async () => {
   await running();
   agent.measured = { "10m": "nonsense" as never };
