@@ -6,19 +6,20 @@ const LIBRARIES = [
   ...["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"],
   ...["--proc", "/proc", "--dev", "/dev"],
 ];
+const PROGRAM = "bwrap";
 const ARGUMENTS = [...ISOLATE, ...LIBRARIES, "sh"];
 
 /** Starts bubblewrap for one command that does nothing. */
 export const startBubblewrap = (): Promise<void> =>
   new Promise((resolve, reject) => {
-    const child = spawn("bwrap", [...ARGUMENTS, "-c", "/usr/bin/true"], { stdio: "ignore" });
+    const child = spawn(PROGRAM, [...ARGUMENTS, "-c", "/usr/bin/true"], { stdio: "ignore" });
     child.once("error", reject);
     child.once("close", (code) => (code === 0 ? resolve() : reject(new Error(`bwrap exited with ${code}`))));
   });
 
 /** A shell in a bubblewrap that runs already, and does the same command as often as it is asked to. */
 export class RunningBubblewrap {
-  readonly #child = spawn("bwrap", ARGUMENTS, { stdio: ["pipe", "pipe", "inherit"] });
+  readonly #child = spawn(PROGRAM, ARGUMENTS, { stdio: ["pipe", "pipe", "inherit"] });
   readonly #lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
 
   async run(): Promise<void> {
