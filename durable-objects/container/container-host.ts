@@ -213,7 +213,8 @@ export class ContainerHost {
   #show(status: AgentSandbox["status"]): AgentSandbox {
     const { sandboxId: id, store } = this.#options;
     const generation = store.row?.state.generation ?? 0;
-    return { id, generation, status, bootMs: null, warm: false, unenforced: [], network: "off" };
+    const nothing = { bootMs: null, filling: null, warm: false, network: "off" } as const;
+    return { id, generation, status, unenforced: [], ...nothing };
   }
 
   async #claims(request: Request): Promise<ControlClaims> {

@@ -7,7 +7,15 @@ import { promisify } from "node:util";
 import { SECOND } from "#kernel/time";
 import { isOpen } from "#protocol/container";
 import { SUPERVISOR_FLAGS } from "../host-agent/flags.ts";
-import type { Backend, Started, StartInput } from "../host-agent/isolation/backend.ts";
+import {
+  packCommand,
+  packed,
+  spawnArchiver,
+  unpackCommand,
+  unpacked,
+  withList,
+} from "../host-agent/isolation/archiver.ts";
+import type { Backend, FilesInput, Started, StartInput } from "../host-agent/isolation/backend.ts";
 import { endWithin, exitOf } from "../host-agent/isolation/exit.ts";
 import { freezable, TreeFreezer } from "../host-agent/isolation/freezer.ts";
 import { TreeMeter } from "../host-agent/isolation/meter.ts";
@@ -80,6 +88,19 @@ export class ContainerBackend implements Backend {
         await this.reap();
       },
     };
+  }
+
+  pack({ signal }: FilesInput, to: number): Promise<{ entries: number }> {
+    const { workspace } = this.#options;
+    // The list is the agent's: it reads the files of a sandbox that stands still.
+    return withList((list) => packed(spawnArchiver(packCommand(list), { workspace, signal, streams: ["ignore", to] })));
+  }
+
+  unpack({ signal }: FilesInput, archive: AsyncIterable<Buffer>): Promise<void> {
+    const { workspace, user } = this.#options;
+    this.#prepareWorkspace();
+    const streams: ["pipe", "ignore"] = ["pipe", "ignore"];
+    return unpacked(spawnArchiver(unpackCommand(), { workspace, signal, streams, user }), archive);
   }
 
   async erase(): Promise<void> {

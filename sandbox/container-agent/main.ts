@@ -8,6 +8,7 @@ import { VERSION } from "../host-agent/config.ts";
 import { closeInheritedDescriptors } from "../host-agent/machine.ts";
 import { Sandboxes } from "../host-agent/sandboxes.ts";
 import { createAgentServer } from "../host-agent/server.ts";
+import { Snapshots } from "../host-agent/snapshots/snapshots.ts";
 import { StateFolder } from "../host-agent/state.ts";
 import { TokenReader } from "../host-agent/tokens.ts";
 import { ContainerBackend } from "./backend.ts";
@@ -23,6 +24,9 @@ keys as a JSON Web Key Set.
   --listen IP       address to listen on (default: all)
   --port PORT       (default: ${CONTAINER_AGENT_PORT})
 `;
+
+/** A container reaches nothing but what its object passes on. */
+const NO_CONTROL_PLANE = "http://control.invalid";
 
 /** Starts the agent of a container and answers once it listens. */
 async function main(): Promise<void> {
@@ -43,7 +47,11 @@ async function main(): Promise<void> {
   const backend = new ContainerBackend({ supervisor, workspace: values.workspace ?? "/workspace", user });
   await backend.reap();
   const { state } = StateFolder.open(values.state ?? "/var/lib/longshore/container");
-  const sandboxes = new Sandboxes({ backend, state, log, slots: 1 });
+  const snapshots = new Snapshots({
+    ...{ url: process.env.CONTROL_URL ?? NO_CONTROL_PLANE, log },
+    ...{ spool: state.spool, cache: state.chunks, cacheBytes: 0 },
+  });
+  const sandboxes = new Sandboxes({ backend, state, log, slots: 1, snapshots });
   const { unenforced, freezes, kind: isolation } = backend;
   const server = createAgentServer({
     sandboxes,

@@ -13,6 +13,7 @@ import { lockName, lockState, machineFacts, removeAbandonedState, unmountAbandon
 import { installRuntime } from "./runtime.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { createAgentServer } from "./server.ts";
+import { Snapshots } from "./snapshots/snapshots.ts";
 import { StateFolder } from "./state.ts";
 import { TokenReader } from "./tokens.ts";
 
@@ -41,7 +42,10 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
   await backend.reap();
   if (backend.kind === "bubblewrap") await proveIsolation(backend, state);
 
-  const sandboxes = new Sandboxes({ backend, state, log, slots: SELF_TEST_SLOT, warm: config.warm });
+  const snapshots = new Snapshots({
+    ...{ url: config.control, spool: state.spool, cache: state.chunks, cacheBytes: config.cacheBytes, log },
+  });
+  const sandboxes = new Sandboxes({ backend, state, log, slots: SELF_TEST_SLOT, snapshots, warm: config.warm });
   const control = new ControlPlane({ url: config.control, state, log });
   const health = (): AgentHealth => ({
     ok: true,

@@ -27,6 +27,8 @@ Runs sandboxes on this machine for a Longshore control plane.
   --egress-ports LIST       ports that sandboxes which may reach the internet can use (default: 80,443)
   --egress-allow LIST       HOST:PORT of servers that such sandboxes may reach although they are not public
   --egress-dns LIST         name servers, IP[:PORT], that are asked for them (default: the machine's)
+  --template-cache MB       files of templates that are kept on this machine, packed, so that the next sandbox from a
+                            template need not fetch them (default: 2048)
   --no-disk-quota           keep the files of new sandboxes in plain folders, whose size nothing limits, instead of
                             mounting a disk of its own for each (which needs root and mkfs.ext4)
   --insecure-no-isolation   run commands without any isolation, as this user; only for trying things out
@@ -36,6 +38,8 @@ Runs sandboxes on this machine for a Longshore control plane.
 
 /** Each takes some 45 MiB of memory. */
 const MOST_WARM = 100;
+const MIB = 1024 * 1024;
+const MOST_CACHE_MB = 10 * MIB;
 
 export const VERSION = "0.1.0";
 
@@ -53,6 +57,7 @@ export type Config = {
   diskQuota: boolean;
   warm: number;
   egress: EgressSettings;
+  cacheBytes: number;
 };
 
 /** A mistake in how the program was started; its message is for the person who did. */
@@ -80,6 +85,7 @@ export function readConfig(args: string[], env: NodeJS.ProcessEnv): Config | str
     diskQuota: !values["no-disk-quota"],
     warm: number(values.warm, "--warm", MOST_WARM) ?? 2,
     egress: readEgress(values["egress-ports"], values["egress-allow"], values["egress-dns"]),
+    cacheBytes: (number(values["template-cache"], "--template-cache", MOST_CACHE_MB) ?? 2048) * MIB,
   };
 }
 
@@ -91,7 +97,7 @@ function parse(args: string[]) {
       args,
       options: {
         ...{ control: text, token: text, state: text, listen: text, port: text, address: text },
-        ...{ heartbeat: text, supervisor: text, "log-level": text, warm: text },
+        ...{ heartbeat: text, supervisor: text, "log-level": text, warm: text, "template-cache": text },
         ...{ "egress-ports": text, "egress-allow": text, "egress-dns": text },
         ...{ "insecure-no-isolation": flag, "no-disk-quota": flag, help: flag, version: flag },
       },

@@ -12,14 +12,17 @@ export class RunningSandbox {
   readonly bootMs: number;
   readonly exited: Promise<string>;
   readonly metrics: SandboxMetrics;
+  readonly limits: SandboxLimits;
   readonly #started: Started;
   #generation: number;
   #warm = false;
   #isFrozen = false;
+  #still: Promise<unknown> | undefined;
 
   constructor(started: Started, connection: Connection, { generation, limits }: BootInput, bootMs: number) {
     this.#started = started;
     this.metrics = new SandboxMetrics(started, limits.vcpus);
+    this.limits = limits;
     this.connection = connection;
     this.exited = started.exited;
     this.#generation = generation;
@@ -82,6 +85,31 @@ export class RunningSandbox {
     this.#started.thaw();
     this.metrics.interrupt();
     this.#isFrozen = false;
+  }
+
+  /** Does something while all of the sandbox stands still, and lets it go on whatever came of that. */
+  async standStill<T>(work: () => Promise<T>): Promise<{ value: T; frozenMs: number }> {
+    const begun = performance.now();
+    const done = (async () => {
+      await this.#started.freeze();
+      try {
+        return await work();
+      } finally {
+        this.#started.thaw();
+        this.metrics.interrupt();
+      }
+    })();
+    // Those who wait for it to go on need not know how it went.
+    this.#still = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return { value: await done, frozenMs: Math.round(performance.now() - begun) };
+  }
+
+  /** Answers once it does not stand still for a moment. */
+  async moving(): Promise<void> {
+    await this.#still;
   }
 
   /** Answers when nothing of the sandbox runs any more. */

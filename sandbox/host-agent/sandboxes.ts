@@ -2,7 +2,14 @@ import { release } from "node:os";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { HOUR } from "#kernel/time";
-import type { AgentMetrics, AgentSandbox, AgentWarm, MetricTier, StartSandbox } from "#protocol/host-agent";
+import type {
+  AgentMetrics,
+  AgentSandbox,
+  AgentWarm,
+  MetricTier,
+  SnapshotAnswer,
+  StartSandbox,
+} from "#protocol/host-agent";
 import { VERSION } from "./config.ts";
 import { Failure } from "./failure.ts";
 import type { Backend } from "./isolation/backend.ts";
@@ -10,17 +17,20 @@ import { ProcessTable } from "./isolation/process-list.ts";
 import { SAMPLE_MS } from "./metrics/tiers.ts";
 import { isSparePlace, WarmPool } from "./pool.ts";
 import { boot, type RunningSandbox } from "./sandbox.ts";
+import { asFailure, type Packing, type Snapshots } from "./snapshots/snapshots.ts";
 import type { StateFolder } from "./state.ts";
 
 /**
  * What outlives the agent. `slot` is the sandbox's user; a wiped one has none and is kept to fence old tokens. `place`
- * names its files and groups; null means that they bear its id, as those of every sandbox that was no spare do.
+ * names its files and groups; null means that they bear its id, as those of every sandbox that was no spare do. `files`
+ * tells whether they are those it shall begin with: ones that are still coming are not used.
  */
 const SandboxRecord = z.object({
   id: z.string(),
   generation: z.int(),
   slot: z.int().nullable(),
   place: z.string().nullable().default(null),
+  files: z.enum(["none", "filling", "there"]).default("there"),
   wipedAt: z.int().nullable(),
 });
 type SandboxRecord = z.infer<typeof SandboxRecord>;
@@ -30,7 +40,14 @@ const FENCE_KEPT_MS = HOUR;
 const FOLDER = "sandboxes";
 
 /** `warm` is how many spare sandboxes of a kind are kept ready; none unless told. */
-type Options = { backend: Backend; state: StateFolder; log: Log; slots: number; warm?: number };
+type Options = {
+  backend: Backend;
+  state: StateFolder;
+  log: Log;
+  slots: number;
+  snapshots: Snapshots;
+  warm?: number;
+};
 
 /** The sandboxes of this machine: their records, the running ones, and the fence of generations. */
 export class Sandboxes {
@@ -43,9 +60,14 @@ export class Sandboxes {
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #sampling: NodeJS.Timeout;
   readonly #pool: WarmPool;
+  readonly #snapshots: Snapshots;
+  /** What ends the snapshot that is being taken of a sandbox, or its filling. */
+  readonly #transfers = new Map<string, AbortController>();
+  readonly #filling = new Map<string, { bytes: number; of: number }>();
   #closed = false;
 
-  constructor({ backend, state, log, slots, warm = 0 }: Options) {
+  constructor({ backend, state, log, slots, snapshots, warm = 0 }: Options) {
+    this.#snapshots = snapshots;
     this.#backend = backend;
     this.#state = state;
     this.#log = log;
@@ -89,12 +111,17 @@ export class Sandboxes {
       const running = this.#running.get(id);
       if (running && running.generation === generation) return this.#show(id, generation);
       if (running) await this.#end(id);
-      const spare = record ? undefined : this.#pool.take(wanted);
+      const spare = record || wanted.source ? undefined : this.#pool.take(wanted);
       const slot = spare?.slot ?? record?.slot ?? this.#freeSlot();
       const place = spare?.place ?? record?.place ?? null;
-      this.#save({ id, generation, slot, place, wipedAt: null });
+      const files = spare ? "there" : (record?.files ?? "none");
+      const started = { id, generation, slot, place, files, wipedAt: null };
+      this.#save(started);
       if (spare) this.#adopt(id, spare.sandbox.assign(generation));
-      else await this.#boot({ id, slot, place }, generation, wanted);
+      else {
+        if (files !== "there") await this.#fill(started, wanted);
+        await this.#boot({ id, slot, place }, generation, wanted);
+      }
       return this.#show(id, generation);
     });
   }
@@ -108,6 +135,8 @@ export class Sandboxes {
 
   /** Ends a sandbox, and with `wipe` deletes its files. One that is unknown or ended already is fine. */
   stop(id: string, generation: number, files: "keep" | "wipe"): Promise<void> {
+    this.#fence(id, generation);
+    this.#transfers.get(id)?.abort(new Failure("sandbox_not_running", "the sandbox was stopped"));
     return this.#inTurn(id, async () => {
       const record = this.#fence(id, generation);
       await this.#end(id);
@@ -115,9 +144,73 @@ export class Sandboxes {
       if (files === "wipe") await this.#backend.erase(place, this.#state.workspace(place));
       const wiped = files === "wipe" || !record || record.wipedAt !== null;
       const slot = wiped ? null : (record?.slot ?? null);
-      this.#save({ id, generation, slot, place: record?.place ?? null, wipedAt: wiped ? Date.now() : null });
+      const wipedAt = wiped ? Date.now() : null;
+      const left = wiped ? "none" : (record?.files ?? "none");
+      this.#save({ id, generation, slot, place: record?.place ?? null, files: left, wipedAt });
       this.#forgetWiped();
     });
+  }
+
+  /** Takes a snapshot of the files of a running sandbox, which goes on; `signal` gives it up. */
+  async snapshot(id: string, generation: number, token: string, signal: AbortSignal): Promise<SnapshotAnswer> {
+    if (this.#transfers.has(id))
+      throw new Failure("snapshot_failed", "another snapshot of this sandbox is being taken");
+    return this.#transfer(id, signal, (ending) => this.#snapshots.take(this.#packing(id, generation), token, ending));
+  }
+
+  #packing =
+    (id: string, generation: number): Packing =>
+    (to, signal) =>
+      this.#inTurn(id, async () => {
+        const sandbox = this.#current(id, generation);
+        if (sandbox.isFrozen) throw new Failure("sandbox_paused", "this sandbox is paused");
+        const { slot, place } = this.#records.get(id) ?? {};
+        const at = place ?? id;
+        const files = { id: at, slot: slot ?? 0, workspace: this.#state.workspace(at), limits: sandbox.limits, signal };
+        const { value, frozenMs } = await sandbox.standStill(() => this.#backend.pack(files, to));
+        return { ...value, frozenMs };
+      });
+
+  /** Puts the files of its source into a new sandbox; after a failure or a crash it is as if nothing had come. */
+  async #fill(record: SandboxRecord, { source, limits }: StartSandbox): Promise<void> {
+    const { id, slot } = record;
+    const place = record.place ?? id;
+    const workspace = this.#state.workspace(place);
+    if (record.files === "filling" && !source)
+      throw new Failure("start_failed", "the files of the template never came");
+    if (record.files === "filling") await this.#backend.erase(place, workspace);
+    if (source) {
+      this.#save({ ...record, files: "filling" });
+      try {
+        await this.#transfer(id, undefined, (signal) => {
+          const archive = this.#snapshots.receive(source, signal, (bytes, of) => this.#filling.set(id, { bytes, of }));
+          return this.#backend.unpack({ id: place, slot: slot ?? 0, workspace, limits, signal }, archive);
+        });
+      } catch (error) {
+        await this.#backend.erase(place, workspace);
+        this.#save({ ...record, files: "none" });
+        this.#log.warn("a sandbox could not be filled", { sandbox: id, error });
+        throw asFailure(error, "start_failed", "the files of the template did not come");
+      } finally {
+        this.#filling.delete(id);
+      }
+    }
+    this.#save({ ...record, files: "there" });
+  }
+
+  /** Work on a sandbox's files that its end, or the agent's, cuts short. */
+  async #transfer<T>(
+    id: string,
+    asked: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const ending = new AbortController();
+    this.#transfers.set(id, ending);
+    try {
+      return await work(asked ? AbortSignal.any([asked, ending.signal]) : ending.signal);
+    } finally {
+      this.#transfers.delete(id);
+    }
   }
 
   /** Stops all processes of a sandbox where they are. */
@@ -140,8 +233,12 @@ export class Sandboxes {
     });
   }
 
-  /** The running sandbox a caller may use: its generation must be the caller's, and it must not be frozen. */
-  running(id: string, generation: number): RunningSandbox {
+  /**
+   * The running sandbox a caller may use: its generation must be the caller's, and it must not be frozen. One that stands
+   * still for a snapshot is waited for.
+   */
+  async running(id: string, generation: number): Promise<RunningSandbox> {
+    await this.#current(id, generation).moving();
     const sandbox = this.#current(id, generation);
     if (sandbox.isFrozen) throw new Failure("sandbox_paused", "this sandbox is paused");
     return sandbox;
@@ -179,6 +276,7 @@ export class Sandboxes {
   /** Ends everything; no sandbox starts from then on. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const ending of this.#transfers.values()) ending.abort(new Error("this host is shutting down"));
     clearInterval(this.#sampling);
     await this.#pool.close();
     await Promise.all([...this.#turns.values()]);
@@ -227,6 +325,7 @@ export class Sandboxes {
       generation,
       status: running ? (running.isFrozen ? "paused" : "running") : "stopped",
       bootMs: running?.bootMs ?? null,
+      filling: this.#filling.get(id) ?? null,
       warm: running?.warm ?? false,
       unenforced: [...this.#backend.unenforced, ...(running?.notes ?? [])],
       network: running?.network ?? "off",

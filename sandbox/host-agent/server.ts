@@ -3,14 +3,22 @@ import { text } from "node:stream/consumers";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
 import { MINUTE } from "#kernel/time";
-import { type AgentAct, type AgentHealth, METRIC_TIERS, StartSandbox } from "#protocol/host-agent";
+import {
+  type AgentAct,
+  type AgentHealth,
+  METRIC_TIERS,
+  type SnapshotAnswer,
+  SnapshotRequest,
+  StartSandbox,
+} from "#protocol/host-agent";
 import { Failure } from "./failure.ts";
 import { proxy } from "./proxy.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { Claims, TokenReader } from "./tokens.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
-const SANDBOX_PATH = /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw|metrics))?(\?.*)?$/;
+const SANDBOX_PATH =
+  /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw|metrics|snapshot))?(\?.*)?$/;
 
 type Options = { sandboxes: Sandboxes; tokens: TokenReader; health: () => AgentHealth; log: Log };
 
@@ -34,10 +42,11 @@ async function handle(options: Options, request: IncomingMessage, response: Serv
   const [, id, path, verb, query = ""] = SANDBOX_PATH.exec(target) ?? [];
   if (id === undefined) throw new Failure("invalid", "no such operation");
   if (claims.sub !== id) throw new Failure("unauthorized", "the token is for another sandbox");
+  if (verb === "snapshot") return json(response, await takeSnapshot(options, claims, request, response));
   if (verb !== undefined) return json(response, await answerVerb(options, claims, `${request.method} ${verb}`, query));
   if (path === undefined) return lifecycle(options, claims, query, request, response);
   allow(claims, "use");
-  await proxy(options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
+  await proxy(await options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
 }
 
 async function answerVerb(
@@ -58,6 +67,21 @@ async function answerVerb(
   return call === "POST freeze" ? sandboxes.freeze(id, gen) : sandboxes.thaw(id, gen);
 }
 
+async function takeSnapshot(
+  { sandboxes, tokens }: Options,
+  claims: Claims,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<SnapshotAnswer> {
+  allow(claims, "lifecycle");
+  if (request.method !== "POST") throw new Failure("invalid", "no such operation");
+  const gone = new AbortController();
+  response.once("close", () => gone.abort(new Failure("snapshot_failed", "whoever asked for the snapshot has gone")));
+  const { token } = await readBody(request, SnapshotRequest, "SnapshotRequest");
+  tokens.spend(claims);
+  return sandboxes.snapshot(claims.sub, claims.gen, token, gone.signal);
+}
+
 async function lifecycle(
   { sandboxes, tokens }: Options,
   claims: Claims,
@@ -69,7 +93,7 @@ async function lifecycle(
   if (request.method === "GET") return json(response, sandboxes.get(id, gen));
   allow(claims, "lifecycle");
   if (request.method === "PUT") {
-    const wanted = await startSandbox(request);
+    const wanted = await readBody(request, StartSandbox, "StartSandbox");
     tokens.spend(claims);
     return json(response, await sandboxes.start(id, gen, wanted));
   }
@@ -85,15 +109,15 @@ function allow(claims: Claims, act: AgentAct): void {
   if (claims.act !== act) throw new Failure("unauthorized", `the token does not allow ${act}`);
 }
 
-async function startSandbox(request: IncomingMessage): Promise<StartSandbox> {
+async function readBody<T>(request: IncomingMessage, schema: z.ZodType<T>, name: string): Promise<T> {
   if (Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY) > MAX_BODY_BYTES) {
     throw new Failure("invalid", "the body must have a length of at most 64 KiB");
   }
   const body = await text(request);
   try {
-    return StartSandbox.parse(JSON.parse(body));
+    return schema.parse(JSON.parse(body));
   } catch {
-    throw new Failure("invalid", "the body must be a StartSandbox");
+    throw new Failure("invalid", `the body must be a ${name}`);
   }
 }
 

@@ -31,6 +31,8 @@ const USER_BLOCKS = 1_000_000;
  *   private/     readable by the agent alone: credentials, one record per sandbox
  *   runtime/     Node and the supervisor, bound read-only into every sandbox
  *   sandboxes/   one workspace per sandbox, each for its own host user
+ *   spool/       archives of snapshots that are being sent
+ *   chunks/      files of templates that are kept for the next sandbox
  *   disks/       one file per sandbox that is mounted as its workspace, where that can be done
  *   ways/        one socket per running sandbox that may reach something outside
  */
@@ -46,6 +48,8 @@ export class StateFolder {
   readonly images: string;
   /** Where the sockets of sandboxes' proxies are. */
   readonly ways: string;
+  readonly spool: string;
+  readonly chunks: string;
 
   constructor(root: string) {
     this.root = root;
@@ -55,6 +59,8 @@ export class StateFolder {
     this.workspaces = join(root, "sandboxes");
     this.images = join(root, "disks");
     this.ways = join(root, "ways");
+    this.spool = join(root, "spool");
+    this.chunks = join(root, "chunks");
   }
 
   /**

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ChunkHash } from "#protocol/chunks";
 
 /**
  * Version 1 of the HTTP interface of a host agent. Every call but `GET /v1/health` carries
@@ -12,6 +13,9 @@ import { z } from "zod";
  *   POST   /v1/sandboxes/{id}/freeze           200 AgentSandbox, "paused": none of its processes runs, all memory is kept,
  *                                              and calls to its supervisor are `sandbox_paused` (act "lifecycle")
  *   POST   /v1/sandboxes/{id}/thaw             200 AgentSandbox, "running" from where it stopped (act "lifecycle")
+ *   POST   /v1/sandboxes/{id}/snapshot         SnapshotRequest → 200 SnapshotAnswer: its files are packed while it stands still
+ *                                              for a moment, then sent as `protocol/chunks` says (act "lifecycle"). Calls to
+ *                                              its supervisor wait meanwhile. Whoever hangs up ends it.
  *   GET    /v1/sandboxes/{id}/metrics?tier=10m|2h|24h|all  200 AgentMetrics; also of a paused one (either act)
  *   DELETE /v1/sandboxes/{id}?files=keep|wipe  204 when nothing of it runs any more (act "lifecycle")
  *   *      /v1/sandboxes/{id}/supervisor/v1/... is passed to the supervisor inside, from its own /v1 on (act "use")
@@ -32,6 +36,8 @@ export const AGENT_ERROR_CODES = [
   "stale_generation",
   "start_failed",
   "freeze_failed",
+  "snapshot_failed",
+  "transfer_failed",
   "sandbox_lost",
   "internal",
 ] as const;
@@ -46,6 +52,8 @@ export const AGENT_STATUS: Record<AgentErrorCode, number> = {
   stale_generation: 409,
   start_failed: 503,
   freeze_failed: 503,
+  snapshot_failed: 503,
+  transfer_failed: 503,
   sandbox_lost: 502,
   internal: 500,
 };
@@ -72,8 +80,34 @@ const NetworkPattern = z.string().max(253).regex(NETWORK_PATTERN);
 export const NetworkPolicy = z.union([z.literal("off"), z.object({ allow: z.array(NetworkPattern).min(1).max(200) })]);
 export type NetworkPolicy = z.infer<typeof NetworkPolicy>;
 
-export const StartSandbox = z.object({ limits: SandboxLimits, network: NetworkPolicy.default("off") });
+/**
+ * The files that a sandbox begins with: `root` names their manifest, `token` is for reading it, and machines keep chunks
+ * apart by `owner`. Only a sandbox that has no files yet is filled; a later start ignores it.
+ */
+export const SandboxSource = z.object({
+  root: ChunkHash,
+  token: z.string().min(1).max(4096),
+  owner: z.string().regex(/^[A-Za-z0-9_-]{1,80}$/),
+});
+export type SandboxSource = z.infer<typeof SandboxSource>;
+
+export const StartSandbox = z.object({
+  limits: SandboxLimits,
+  network: NetworkPolicy.default("off"),
+  source: SandboxSource.optional(),
+});
 export type StartSandbox = z.infer<typeof StartSandbox>;
+
+/** `token` is for one upload of chunks. */
+export const SnapshotRequest = z.object({ token: z.string().min(1).max(4096) });
+/** The manifest that was sent, bytes of the archive and of what had to be sent, and how long the sandbox stood still. */
+export const SnapshotAnswer = z.object({
+  root: ChunkHash,
+  bytes: z.int(),
+  sentBytes: z.int(),
+  frozenMs: z.number(),
+});
+export type SnapshotAnswer = z.infer<typeof SnapshotAnswer>;
 
 /** Processes and threads that a sandbox may have. */
 export const USUAL_PIDS = 512;
@@ -103,6 +137,8 @@ export const AgentSandbox = z.object({
   generation: z.int(),
   status: z.enum(["running", "paused", "stopped"]),
   bootMs: z.number().nullable(),
+  /** How much of a sandbox's files has come while it is being filled; null before and after. */
+  filling: z.object({ bytes: z.int(), of: z.int() }).nullable().default(null),
   warm: z.boolean().default(false),
   unenforced: z.array(z.string()),
   network: z.union([NetworkPolicy, z.literal("open")]).default("off"),

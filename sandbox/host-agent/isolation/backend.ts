@@ -35,6 +35,12 @@ export type Started = {
   stop: () => Promise<void>;
 };
 
+/** Files of a sandbox that are packed or unpacked; `limits` are those it has when it runs. */
+export type FilesInput = Omit<StartInput, "network"> & {
+  /** Ends it at once. */
+  signal: AbortSignal;
+};
+
 /** One way to run a supervisor. */
 export interface Backend {
   readonly kind: "bubblewrap" | "container" | "none";
@@ -43,6 +49,10 @@ export interface Backend {
   readonly unenforced: string[];
   /** Starts a supervisor on the sandbox's files, which are made when there are none. */
   start(input: StartInput): Promise<Started>;
+  /** Writes the files of a sandbox that stands still into an open file, as a tar archive. */
+  pack(input: FilesInput, to: number): Promise<{ entries: number }>;
+  /** Puts the content of a tar archive into the files of a sandbox that does not run and has none yet. */
+  unpack(input: FilesInput, archive: AsyncIterable<Buffer>): Promise<void>;
   /** Deletes the files of a sandbox that does not run. */
   erase(id: string, workspace: string): Promise<void>;
   /** Kills what an earlier life of the agent left running, and undoes what it left mounted. */

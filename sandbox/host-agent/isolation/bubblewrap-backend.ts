@@ -3,8 +3,15 @@ import { readdirSync } from "node:fs";
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { AgentFreezes, SandboxLimits } from "#protocol/host-agent";
 import type { Egress, Gate } from "../egress/egress.ts";
-import type { Backend, Started, StartInput } from "./backend.ts";
-import { bubblewrapArguments, DESCRIPTORS, supervisorCommand } from "./bubblewrap.ts";
+import { largestArchive, packCommand, packed, unpackCommand, unpacked } from "./archiver.ts";
+import type { Backend, FilesInput, Started, StartInput } from "./backend.ts";
+import {
+  archiverArguments,
+  archiverLimits,
+  bubblewrapArguments,
+  DESCRIPTORS,
+  supervisorCommand,
+} from "./bubblewrap.ts";
 import { Cgroups } from "./cgroups.ts";
 import type { Disk, Disks } from "./disks.ts";
 import { endWithin, exitOf } from "./exit.ts";
@@ -29,6 +36,17 @@ type Options = {
   disks: Disks;
   egress: Egress;
 };
+
+/** What is packed, or unpacked; `fileBytes` is the largest file that may come of it. */
+type ArchivedFiles = {
+  slot: number;
+  workspace: string;
+  packs: boolean;
+  fileBytes: number;
+  signal: AbortSignal;
+};
+
+const MIB = 1024 * 1024;
 
 /** Runs each sandbox in bubblewrap: namespaces of its own, a system call filter, and as root a host user of its own. */
 export class BubblewrapBackend implements Backend {
@@ -123,6 +141,23 @@ export class BubblewrapBackend implements Backend {
     return { notes: disk.notes, network, socket, exited, refused, ...freezing, meter, diskBytes, stop };
   }
 
+  pack({ slot, workspace, limits, signal }: FilesInput, to: number): Promise<{ entries: number }> {
+    const fileBytes = largestArchive(limits.diskMb);
+    const files = { slot, workspace, fileBytes, signal, packs: true };
+    return packed(this.#spawnArchiver(files, packCommand("/tmp/list"), ["ignore", to]));
+  }
+
+  async unpack({ id, slot, workspace, limits, signal }: FilesInput, archive: AsyncIterable<Buffer>): Promise<void> {
+    const user = this.#asRoot ? this.#firstUser + slot : undefined;
+    const disk = await this.#disks.attach({ id, workspace, diskMb: limits.diskMb, user });
+    try {
+      const files = { slot, workspace, fileBytes: limits.diskMb * MIB, signal, packs: false };
+      await unpacked(this.#spawnArchiver(files, unpackCommand(), ["pipe", "ignore"]), archive);
+    } finally {
+      await disk.detach();
+    }
+  }
+
   erase(id: string, workspace: string): Promise<void> {
     return this.#disks.erase(id, workspace);
   }
@@ -148,6 +183,29 @@ export class BubblewrapBackend implements Backend {
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe", "pipe", "pipe"],
       ...(this.#asRoot && { uid: user, gid: user }),
     });
+  }
+
+  #spawnArchiver(
+    files: ArchivedFiles,
+    command: string[],
+    streams: ["ignore" | "pipe", number | "ignore"],
+  ): ChildProcess {
+    const { slot, workspace, packs, fileBytes, signal } = files;
+    const user = this.#firstUser + slot;
+    const program = ["--args", String(DESCRIPTORS.args), "--", ...archiverLimits(fileBytes), ...command];
+    const child = spawn(this.#bubblewrap, program, {
+      cwd: "/",
+      env: {},
+      stdio: [...streams, "pipe", "pipe", "pipe"],
+      signal,
+      killSignal: "SIGKILL",
+      ...(this.#asRoot && { uid: user, gid: user }),
+    });
+    const args = archiverArguments({ workspace, packs, disableUserns: this.#disableUserns });
+    const pipe = (descriptor: number) => (child.stdio[descriptor] as unknown as Writable).on("error", () => {});
+    pipe(DESCRIPTORS.args).end(args.map((argument) => `${argument}\0`).join(""));
+    pipe(DESCRIPTORS.seccomp).end(this.#filter);
+    return child;
   }
 
   #processesOfSandboxes(): number[] {

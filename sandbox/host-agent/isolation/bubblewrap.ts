@@ -17,6 +17,9 @@ export const DESCRIPTORS = { args: 3, seccomp: 4, supervisor: 5, block: 6, statu
 const SYSTEM_FOLDERS = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 const SMALL_TMPFS_BYTES = 16 * 1024 * 1024;
 const TMP_BYTES = 64 * 1024 * 1024;
+/** Room for the list of a sandbox's files, and for sorting it. */
+const ARCHIVER_TMP_BYTES = 256 * 1024 * 1024;
+const ARCHIVER_MEMORY_BYTES = 1024 * 1024 * 1024;
 const OPEN_FILES = 1024;
 /** Where a control group counts processes too it comes first, since it tells when it has refused one. */
 const SPARE_PROCESSES = 8;
@@ -53,6 +56,30 @@ export function bubblewrapArguments(input: Input): string[] {
     ...["--block-fd", String(DESCRIPTORS.block), "--json-status-fd", String(DESCRIPTORS.status)],
   ];
 }
+
+/**
+ * The same for what packs or unpacks a sandbox's files: nothing but those and the system's programs. Whatever is packed
+ * is only read, also where its owner took away the right to.
+ */
+export function archiverArguments(input: { workspace: string; packs: boolean; disableUserns: boolean }): string[] {
+  return [
+    ...["--unshare-all", "--unshare-user", ...userArguments(), "--hostname", "sandbox"],
+    ...(input.disableUserns ? ["--disable-userns"] : []),
+    ...["--die-with-parent", "--new-session", "--cap-drop", "ALL"],
+    ...(input.packs ? ["--cap-add", "CAP_DAC_READ_SEARCH"] : []),
+    ...["--clearenv", "--setenv", "PATH", "/usr/bin:/bin"],
+    ...["--ro-bind", "/usr", "/usr", ...systemFolders()],
+    ...["--proc", "/proc", "--dev", "/dev", "--size", String(ARCHIVER_TMP_BYTES), "--tmpfs", "/tmp"],
+    ...[input.packs ? "--ro-bind" : "--bind", input.workspace, WORKSPACE_ROOT, "--chdir", WORKSPACE_ROOT],
+    ...["--remount-ro", "/dev", "--remount-ro", "/"],
+    ...["--seccomp", String(DESCRIPTORS.seccomp)],
+  ];
+}
+
+/** Bounds a program that packs or unpacks; `fileBytes` is the largest file that it may write. */
+export const archiverLimits = (fileBytes: number): string[] => [
+  ...["/usr/bin/prlimit", "--core=0", `--as=${ARCHIVER_MEMORY_BYTES}`, `--fsize=${fileBytes}`],
+];
 
 /**
  * The first program inside: the limits that every process inherits, then the supervisor. They are set inside the user

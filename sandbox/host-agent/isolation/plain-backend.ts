@@ -5,7 +5,8 @@ import type { Duplex } from "node:stream";
 import type { AgentFreezes } from "#protocol/host-agent";
 import { SUPERVISOR_FLAGS } from "../flags.ts";
 import { WalkedDiskUsage } from "../metrics/disk-usage.ts";
-import type { Backend, Started, StartInput } from "./backend.ts";
+import { packCommand, packed, spawnArchiver, unpackCommand, unpacked, withList } from "./archiver.ts";
+import type { Backend, FilesInput, Started, StartInput } from "./backend.ts";
 import { endWithin, exitOf } from "./exit.ts";
 import { freezable, TreeFreezer } from "./freezer.ts";
 import { TreeMeter } from "./meter.ts";
@@ -61,6 +62,15 @@ export class PlainBackend implements Backend {
       diskBytes: () => disk.bytes(),
       stop,
     };
+  }
+
+  pack({ workspace, signal }: FilesInput, to: number): Promise<{ entries: number }> {
+    return withList((list) => packed(spawnArchiver(packCommand(list), { workspace, signal, streams: ["ignore", to] })));
+  }
+
+  unpack({ workspace, signal }: FilesInput, archive: AsyncIterable<Buffer>): Promise<void> {
+    mkdirSync(workspace, { recursive: true, mode: 0o700 });
+    return unpacked(spawnArchiver(unpackCommand(), { workspace, signal, streams: ["pipe", "ignore"] }), archive);
   }
 
   async erase(_id: string, workspace: string): Promise<void> {

@@ -56,6 +56,8 @@ const AGENT_FAULTS: Record<AgentErrorCode, FaultCode | "stale"> = {
   stale_generation: "stale",
   start_failed: "sandbox_failed",
   freeze_failed: "sandbox_failed",
+  snapshot_failed: "sandbox_failed",
+  transfer_failed: "sandbox_failed",
   sandbox_lost: "host_lost",
   internal: "sandbox_failed",
 };
