@@ -20,7 +20,13 @@ import { AgentSandbox, StartSandbox } from "#protocol/host-agent";
 export const SAVE_EVERY_MS = 10 * MINUTE;
 
 /** What outlives the container: the lease, what was started, and where its files are. */
-export type ContainerRow = { state: ContainerState; start: StartSandbox | null; saved: SavedFiles | null };
+export type ContainerRow = {
+  state: ContainerState;
+  start: StartSandbox | null;
+  saved: SavedFiles | null;
+  /** The size of the container that runs or ran last, for people. */
+  size: string | null;
+};
 
 export type ContainerStore = { row: ContainerRow | undefined; save(row: ContainerRow): void };
 
@@ -63,6 +69,8 @@ export class ContainerHost {
       const shown = await this.#inTurn(() => this.#run(verb, claims.generation, start));
       return request.method === "DELETE" ? new Response(null, { status: 204 }) : Response.json(shown);
     } catch (error) {
+      // An upload that nobody reads any more must end.
+      if (!request.bodyUsed) await request.body?.cancel().catch(() => undefined);
       return refusalResponse(error, this.#options.log);
     }
   }
@@ -113,7 +121,7 @@ export class ContainerHost {
     if (!state || state.status === "wiped") throw new AgentRefusal("not_found", "no such sandbox in this container");
     if (state.status === "running" && (await adapter.isAlive())) {
       const there = await this.#inside("GET", "").catch(() => undefined);
-      if (there) return there;
+      if (there) return withSize(there, store.row?.size ?? null);
     }
     return this.#show(state.status === "paused" ? "paused" : "stopped");
   }
@@ -122,7 +130,7 @@ export class ContainerHost {
     const { store, adapter } = this.#options;
     const plan = planFor(store.row?.state, verb, generation, await adapter.isAlive());
     if (!plan.ok) throw new AgentRefusal(plan.code, plan.message);
-    const before = store.row ?? { state: { generation, status: "stopped" as const }, start: null, saved: null };
+    const before = store.row ?? UNKNOWN;
     // The newest generation is known before anything happens, so that nobody comes in between with an older one.
     const status = verb === "start" ? "running" : verb === "wipe" ? "wiped" : before.state.status;
     store.save({ ...before, state: { generation, status }, start: start ? withoutSource(start) : before.start });
@@ -151,7 +159,7 @@ export class ContainerHost {
         return void (await this.#launch(start ?? row.start, row.saved));
       case "boot":
         this.#usedSinceSave = true;
-        return this.#inside("PUT", "", bootBody(start ?? row.start, row.saved));
+        return withSize(await this.#inside("PUT", "", bootBody(start ?? row.start, row.saved)), row.size);
       case "halt":
         return void (await this.#inside("DELETE", "?files=keep"));
       case "stand":
@@ -169,14 +177,15 @@ export class ContainerHost {
   }
 
   async #launch(start: StartSandbox | null, saved: SavedFiles | null): Promise<void> {
-    const { adapter, controlKeys, sandboxId } = this.#options;
+    const { adapter, controlKeys, sandboxId, store } = this.#options;
     const { vcpus, memoryMb, diskMb } = start?.limits ?? { vcpus: 0, memoryMb: 0, diskMb: 0 };
     const size = sizeFor({ vcpus, memoryMb, diskMb });
     if (!size) throw new AgentRefusal("start_failed", "the sandbox is larger than the largest container");
     try {
       const env = { CONTROL_KEYS: await controlKeys() };
       const internet = start !== null && isOpen(start.network);
-      await adapter.launch({ sandboxId, size: size.name, env, internet, saved });
+      const words = await adapter.launch({ sandboxId, size: size.name, env, internet, saved });
+      if (store.row) store.save({ ...store.row, size: words });
       await untilServing(adapter);
     } catch (error) {
       this.#options.log.error("a container did not start", { sandboxId, error });
@@ -230,6 +239,14 @@ export class ContainerHost {
     return turn;
   }
 }
+
+const UNKNOWN: ContainerRow = { state: { generation: 0, status: "stopped" }, start: null, saved: null, size: null };
+
+/** The size of a container goes with the name of what isolates the sandbox. */
+const withSize = ({ machine, ...sandbox }: AgentSandbox, size: string | null): AgentSandbox => ({
+  ...sandbox,
+  ...(machine && { machine: { ...machine, isolation: [machine.isolation, size].filter(Boolean).join(" ") } }),
+});
 
 type Verb = ContainerVerb | "look";
 

@@ -22,6 +22,7 @@ class NotedContainer implements ContainerAdapter {
     this.#note("launch");
     this.launches.push(launch);
     this.alive = true;
+    return launch.size;
   }
   async isAlive() {
     return this.alive;
@@ -32,7 +33,8 @@ class NotedContainer implements ContainerAdapter {
     this.#note("fetch", `${request.method} ${pathname.slice("/v1/sandboxes/sb_1".length)}`);
     if (request.method === "PUT") this.bodies.push(await request.json());
     if (request.method === "DELETE") return new Response(null, { status: 204 });
-    return Response.json({ id: "sb_1", generation: 1, status: "running", bootMs: 1, unenforced: [] });
+    const machine = { kernel: "6.1", agent: "1", supervisor: "1", isolation: "container" };
+    return Response.json({ id: "sb_1", generation: 1, status: "running", bootMs: 1, unenforced: [], machine });
   }
   async save() {
     this.#note("save");
@@ -81,7 +83,7 @@ function world() {
 
 test("a container is launched in the size that fits, with the keys to trust and without the internet", async () => {
   const { container, start } = world();
-  expect((await start()).status).toBe(200);
+  expect(await (await start()).json()).toMatchObject({ machine: { isolation: "container standard-2" } });
   expect(container.take()).toBe("launch, PUT ");
   expect(container.launches).toEqual([
     { sandboxId: "sb_1", size: "standard-2", env: { CONTROL_KEYS: '{"keys":[]}' }, internet: false, saved: null },
@@ -164,7 +166,12 @@ test("older files are forgotten once newer ones are saved, and all of them by a 
   expect(container.take()).toBe("POST /freeze, save, discard files-1, destroy");
   expect((await ask("DELETE", "?files=wipe", 2)).status).toBe(204);
   expect(container.take()).toBe("discard files-2");
-  expect(store.row).toEqual({ state: { generation: 2, status: "wiped" }, start: null, saved: null });
+  expect(store.row).toEqual({
+    state: { generation: 2, status: "wiped" },
+    start: null,
+    saved: null,
+    size: "standard-2",
+  });
 });
 
 test("what a sandbox begins with is given to its first start only, and not kept", async () => {

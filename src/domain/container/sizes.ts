@@ -15,6 +15,12 @@ export const CONTAINER_SIZES = [
 
 export type ContainerSizeName = (typeof CONTAINER_SIZES)[number]["name"];
 
+/** An instance type as people are told of it. */
+export function inWords(name: ContainerSizeName): string {
+  const { vcpus, memoryMb, diskMb } = CONTAINER_SIZES.find((size) => size.name === name) ?? CONTAINER_SIZES[0];
+  return `${name} (${vcpus} vCPU, ${memoryMb} MiB, ${diskMb} MB)`;
+}
+
 /** The smallest instance type in which a sandbox fits; undefined when it is larger than the largest. */
 export const sizeFor = (wanted: WantedSize): (typeof CONTAINER_SIZES)[number] | undefined =>
   CONTAINER_SIZES.find(

@@ -19,8 +19,11 @@ export type ContainerLaunch = {
 
 /** One container of the platform, whatever API it is held by. Everything throws when the platform refuses. */
 export interface ContainerAdapter {
-  /** Starts the container; its agent is asked whether it serves afterwards. Only called while none runs. */
-  launch(launch: ContainerLaunch): Promise<void>;
+  /**
+   * Starts the container, and answers with the size it has, for people. Its agent is asked whether it serves afterwards.
+   * Only called while none runs.
+   */
+  launch(launch: ContainerLaunch): Promise<string>;
   isAlive(): Promise<boolean>;
   /** A request to the port of the agent inside. Never starts a container. */
   fetch(request: Request): Promise<Response>;

@@ -1,4 +1,4 @@
-import type { ContainerSizeName } from "#domain/container/sizes";
+import { type ContainerSizeName, inWords } from "#domain/container/sizes";
 import { HOUR } from "#kernel/time";
 import type { ContainerAdapter, ContainerLaunch } from "#platform/sandbox/container-adapter";
 import { CONTAINER_AGENT_PORT, CONTAINER_IMAGE } from "#protocol/container";
@@ -41,7 +41,7 @@ export class NativeContainer implements ContainerAdapter {
     if (container.running) this.#watch();
   }
 
-  async launch({ sandboxId, size, env, internet, saved }: ContainerLaunch): Promise<void> {
+  async launch({ sandboxId, size, env, internet, saved }: ContainerLaunch): Promise<string> {
     const { images } = this.#container;
     const image = images[CONTAINER_IMAGE];
     const options = { instance: size, env, labels: { sandbox: sandboxId }, enableInternet: internet };
@@ -50,6 +50,7 @@ export class NativeContainer implements ContainerAdapter {
     else throw new Error(`the deployment has no container image named ${CONTAINER_IMAGE}`);
     this.#watch();
     await this.keepAlive();
+    return inWords(size);
   }
 
   async isAlive(): Promise<boolean> {

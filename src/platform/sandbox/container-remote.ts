@@ -2,7 +2,7 @@ import type { ContainerAdapter, ContainerLaunch } from "#platform/sandbox/contai
 
 /** A container held by another Worker's object. The names differ from those of the class that the object extends. */
 export interface SdkContainerRpc {
-  launchAgent(launch: ContainerLaunch): Promise<void>;
+  launchAgent(launch: ContainerLaunch): Promise<string>;
   isAgentAlive(): Promise<boolean>;
   fetchAgent(request: Request): Promise<Response>;
   saveFiles(): Promise<unknown>;
@@ -19,7 +19,7 @@ export class RemoteContainer implements ContainerAdapter {
     this.#find = find;
   }
 
-  launch(launch: ContainerLaunch): Promise<void> {
+  launch(launch: ContainerLaunch): Promise<string> {
     return this.#find().launchAgent(launch);
   }
 

@@ -45,13 +45,14 @@ export class SdkContainer implements ContainerAdapter {
     this.#options = options;
   }
 
-  async launch({ env, saved }: ContainerLaunch): Promise<void> {
+  async launch({ env, saved }: ContainerLaunch): Promise<string> {
     // The container starts with the first call that needs it.
     if (saved) {
       const { success } = await this.#sandbox.restoreBackup(saved.handle as Backup);
       if (!success) throw new Error("the backup was not restored");
     }
     await this.#sandbox.startProcess(AGENT, { processId: "longshore-agent", env, cwd: "/" });
+    return "of the size that the deployment gives to all";
   }
 
   async isAlive(): Promise<boolean> {

@@ -12,7 +12,8 @@ const SANDBOX = /^\/v1\/sandboxes\/([^/?]+)/;
 export function transportTo(address: string, path: string): (init: RequestInit) => Promise<Response> {
   if (address === CONTAINER_HOST) {
     const sandboxId = SANDBOX.exec(path)?.[1] ?? "";
-    return (init) => env.CONTAINERS.getByName(sandboxId).fetch(`https://container${path}`, init);
+    // Plainly, because that is how the object passes it on into the container.
+    return (init) => env.CONTAINERS.getByName(sandboxId).fetch(`http://container${path}`, init);
   }
   const url = agentUrl(address);
   if (!url) throw new Fault("host_lost", "the host has no usable address");
