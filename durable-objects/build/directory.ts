@@ -33,8 +33,9 @@ export class BuildDirectory {
     await publishBuild(drizzle(this.#env.DB), order.id, { status, error, startedAt, completedAt, spec });
   }
 
-  async #clean({ id, teamId, sandboxId }: BuildOrder): Promise<void> {
+  async #clean({ id, teamId, sandboxId, spec }: BuildOrder): Promise<void> {
     const ctx = { ...contextOf(this.#env, id), actor: systemActor("system", teamId) };
+    if (spec.archive !== null) await ctx.archives.delete(spec.archive);
     const answer = await ctx.sandboxes.sandbox(sandboxId).destroy(teamId);
     if (!answer.ok && answer.code !== "sandbox_not_found") throw new Error(answer.message);
   }

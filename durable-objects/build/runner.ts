@@ -1,3 +1,4 @@
+import { COPY, COPY_TIMEOUT_MS, STAGE, sourceIn, TIDY, UNPACK, UNPACK_TIMEOUT_MS } from "#domain/build/archive";
 import { type BuildEvent, type BuildState, type StepEffect, taskOf } from "#domain/build/machine";
 import type { BuildStep, BuildWork } from "#domain/build/plan";
 import type { BuildLogEntry, BuildOrder, TemplateSnapshots } from "#domain/build/ports";
@@ -6,7 +7,7 @@ import type { Ctx } from "#domain/context";
 import { createSandbox } from "#domain/sandbox/create-sandbox";
 import type { SandboxLink } from "#domain/sandbox/ports";
 import { findSandbox } from "#domain/sandbox/repo";
-import { unwrap } from "#kernel/fault";
+import { Fault, unwrap } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import {
   awaitHealth,
@@ -86,7 +87,7 @@ export class BuildRunner {
       write: (texts, place) => this.#owner.write(step, texts, place),
       noteStarted: () => this.#owner.send({ type: "step_running", step }),
     };
-    const { exit, message, changes } = await this.#do(planned.work, scene, state);
+    const { exit, message, changes } = await this.#do(planned.work, scene, state).catch(asOutcome);
     if (signal.aborted) return;
     const elapsedMs = Date.now() - since;
     const why = `step ${step + 1} failed (${planned.cmd.slice(0, 200)}): ${message}`;
@@ -121,8 +122,9 @@ export class BuildRunner {
       case "health":
         return awaitHealth(scene, work.check);
       case "copy":
+        return this.#copy(work, scene, { env, cwd });
       case "unpack":
-        return { exit: null, message: "the build came without an archive" };
+        return this.#unpack(work.key, scene);
       case "invalid":
         return { exit: null, message: work.message };
       default:
@@ -135,6 +137,10 @@ export class BuildRunner {
     const { env, user, starts } = this.#owner.state();
     const { spec, sandboxId, teamId, name, id, createdBy } = order;
     const sandbox = await findSandbox(ctx.db, teamId, sandboxId);
+    if (spec.archive !== null) {
+      const execId = `build-${id}-tidy`;
+      await this.#link().exec({ execId, command: TIDY, timeoutMs: BRIEF_MS }, this.#owner.signal);
+    }
     const type = spec.healthCheck === null ? "base" : "snapshot";
     const sizes = type === "snapshot" ? sandbox : spec;
     const taken = await snapshots.take({
@@ -144,6 +150,32 @@ export class BuildRunner {
     });
     unwrap(taken);
     this.#owner.send({ type: "taken" });
+  }
+
+  /** Commands of the archive stand in the sandbox's home, whatever the recipe has set. */
+  async #unpack(key: string, scene: StepScene): Promise<Done> {
+    const body = await this.#owner.ctx.archives.get(key);
+    if (!body) return { exit: null, message: "its archive is gone" };
+    const atHome = { ...scene, setting: { env: {} } };
+    await runBriefly(atHome, `${TIDY} && mkdir "$HOME/${STAGE}"`, BRIEF_MS);
+    await scene.link.write(`${STAGE}/archive`, body, { overwrite: true });
+    return runBriefly(atHome, UNPACK, UNPACK_TIMEOUT_MS);
+  }
+
+  async #copy(
+    { sources, target }: Extract<BuildWork, { type: "copy" }>,
+    scene: StepScene,
+    { env, cwd }: Pick<BuildState, "env" | "cwd">,
+  ): Promise<Done> {
+    if (this.#owner.order.spec.archive === null) return { exit: null, message: "the build came without an archive" };
+    const base = await this.#baseOf(scene.link);
+    const all = { ...base, ...env };
+    const from = sources.map((source) => sourceIn(expand(source, all)));
+    const inside = from.filter((source) => source !== undefined);
+    if (inside.length < from.length) return { exit: null, message: "a source leads out of the archive" };
+    const path = expand(target, all);
+    const to = path.startsWith("/") ? path : `${cwd ?? base.HOME ?? ""}/${path}`;
+    return runBriefly({ ...scene, setting: { env: {} } }, ["sh", "-c", COPY, "sh", to, ...inside], COPY_TIMEOUT_MS);
   }
 
   #link(): SandboxLink {
@@ -162,4 +194,10 @@ export class BuildRunner {
     }
     return this.#base;
   }
+}
+
+/** What refused a step is why it failed; anything else is not known to be its fault. */
+function asOutcome(error: unknown): Done {
+  if (!(error instanceof Fault) || error.code === "internal") throw error;
+  return { exit: null, message: error.message };
 }

@@ -2,7 +2,7 @@ import type { BatchItem } from "drizzle-orm/batch";
 import type { DrizzleD1Database } from "drizzle-orm/d1";
 import type { Passwords } from "#domain/account/ports";
 import type { Actor } from "#domain/actor";
-import type { BuildPort } from "#domain/build/ports";
+import type { BuildArchives, BuildPort } from "#domain/build/ports";
 import type { DeliveryPort } from "#domain/channel/ports";
 import type { ChunkPort } from "#domain/chunk/ports";
 import type { TeamPort } from "#domain/event/ports";
@@ -44,6 +44,7 @@ export type Ports = {
   deliveries: DeliveryPort;
   passwords: Passwords;
   builds: BuildPort;
+  archives: BuildArchives;
 };
 
 /** Everything a verb may use; built once per request, job or object call. Clock and ids come from here. */

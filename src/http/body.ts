@@ -4,10 +4,14 @@ import { Fault } from "#kernel/fault";
 const MAX_JSON_DEPTH = 100;
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
+/** The media type of a body, without parameters. */
+export const mediaOf = (request: Request): string | undefined =>
+  request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
+
 /** Throws `unsupported_media_type` unless the body is of the given media type, whatever its parameters. */
 export function demandMedia(request: Request, wanted: string): void {
-  const media = request.headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase();
-  if (media !== wanted) throw new Fault("unsupported_media_type", `the content type of the body must be ${wanted}`);
+  if (mediaOf(request) !== wanted)
+    throw new Fault("unsupported_media_type", `the content type of the body must be ${wanted}`);
 }
 
 /**

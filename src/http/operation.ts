@@ -19,6 +19,8 @@ export type RawRequest = {
   header(name: string): string | undefined;
   /** The body of an operation that takes `OCTETS`, unread; an empty stream when none was sent. */
   stream(): ReadableStream<Uint8Array>;
+  /** What a form brought besides the body; see `receives`. */
+  received: unknown;
   /** Aborted when the client is gone, where the platform tells. */
   signal: AbortSignal;
 };
@@ -71,6 +73,8 @@ type Spec<
    * the form by `readForm(raw, …)`, as a stream.
    */
   form: Record<string, FormField> | null;
+  /** Reads a form that comes in place of the JSON body; `form` describes it. `run` finds what else came in `raw.received`. */
+  receives?: (ctx: Ctx, raw: RawRequest) => Promise<Received>;
   bodyLimitBytes: number;
   /** True when a body that is not valid is answered like one that is, and nothing is done (platform R76). */
   discreet: boolean;
@@ -105,7 +109,10 @@ export type Operation = Omit<
 };
 
 /** One field of a form. */
-export type FormField = { type: "text" | "file"; description: string };
+export type FormField = { type: "text" | "file"; description: string; optional?: true };
+
+/** What came in a form in place of a JSON body: the text of that body, and what else there was. */
+export type Received = { text: string; received: unknown };
 
 const nothing = z.object({});
 type Defaults =

@@ -45,8 +45,11 @@ function requestOf(op: Operation): Request {
 }
 
 function bodyOf(op: Operation): Content | undefined {
-  if (takesJson(op)) return json(op.body);
-  if (op.octets) return { [OCTETS]: { schema: BINARY } };
+  if (takesJson(op)) return { ...json(op.body), ...formOf(op) };
+  return op.octets ? { [OCTETS]: { schema: BINARY } } : formOf(op);
+}
+
+function formOf(op: Operation): Content | undefined {
   if (!op.form) return undefined;
   const properties = Object.fromEntries(
     Object.entries(op.form).map(([name, { type, description }]) => [
@@ -54,8 +57,9 @@ function bodyOf(op: Operation): Content | undefined {
       { ...(type === "file" ? BINARY : { type: "string" as const }), description },
     ]),
   );
+  const required = Object.keys(op.form).filter((name) => !op.form?.[name]?.optional);
   // Not a zod schema, or the library would read the whole form into memory to check it.
-  return { [FORM_MEDIA]: { schema: { type: "object", required: Object.keys(properties), properties } } };
+  return { [FORM_MEDIA]: { schema: { type: "object", required, properties } } };
 }
 
 function responsesOf(surface: Surface, op: Operation): RouteConfig["responses"] {

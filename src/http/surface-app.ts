@@ -6,10 +6,11 @@ import { type Actor, NOBODY } from "#domain/actor";
 import { type Ctx, demand } from "#domain/context";
 import { addressOf, networkOf } from "#http/address";
 import { authenticate } from "#http/authenticate";
-import { demandMedia, readJsonText } from "#http/body";
+import { demandHarmless, demandMedia, mediaOf, readJsonText } from "#http/body";
 import { cookiesNamed } from "#http/cookies";
 import { demandOrigin } from "#http/csrf";
 import { idempotencyKeyOf, once } from "#http/idempotency";
+import { FORM_MEDIA } from "#http/multipart";
 import { answerSchema, JSON_MEDIA, OCTETS, type Operation, type RawRequest, takesJson } from "#http/operation";
 import { enforceLimit } from "#http/rate-limit";
 import { auditRefused } from "#http/refused";
@@ -27,6 +28,8 @@ export type AppEnv = {
     answer: Headers;
     /** Set once it is known who asks. */
     ctx: Ctx;
+    /** What a form brought besides the body. */
+    received: unknown;
     /** Set once a route was found. */
     op: Operation | undefined;
   };
@@ -97,10 +100,11 @@ function admit(surface: Surface, op: Operation): Step {
 
 /** Reads a JSON body with its limits; the library's validator then takes the text from Hono's cache and parses it. */
 function readBody(op: Operation): Step {
-  return async ({ req }, next) => {
+  return async (c, next) => {
+    const { req } = c;
     try {
-      demandMedia(req.raw, JSON_MEDIA);
-      const text = await readJsonText(req.raw, op.bodyLimitBytes);
+      const text =
+        op.receives && mediaOf(req.raw) === FORM_MEDIA ? await readAsForm(c, op.receives) : await readJson(c, op);
       if (op.discreet) JSON.parse(text);
       // Hono looks for a promise here, though its type says otherwise.
       req.bodyCache.text = Promise.resolve(text) as never;
@@ -110,6 +114,22 @@ function readBody(op: Operation): Step {
     }
     await next();
   };
+}
+
+async function readJson({ req }: AppContext, op: Operation): Promise<string> {
+  demandMedia(req.raw, JSON_MEDIA);
+  return readJsonText(req.raw, op.bodyLimitBytes);
+}
+
+/** Afterwards the request looks like one with the JSON body that the form held. */
+async function readAsForm(c: AppContext, receives: NonNullable<Operation["receives"]>): Promise<string> {
+  const { text, received } = await receives(c.var.ctx, rawOf(c));
+  demandHarmless(text);
+  c.set("received", received);
+  const { url, method, headers, signal } = c.req.raw;
+  c.req.raw = new Request(url, { method, headers, signal });
+  c.req.raw.headers.set("content-type", JSON_MEDIA);
+  return text;
 }
 
 const hushed = (op: Operation) => new Response(null, { status: op.returns.status });
@@ -212,6 +232,7 @@ function rawOf(c: AppContext): RawRequest {
     cookies: (name) => cookiesNamed(request, name),
     header: (name) => request.headers.get(name) ?? undefined,
     stream: () => (request.body ?? new Response("").body) as ReadableStream<Uint8Array>,
+    received: c.var.received,
     signal: request.signal,
   };
 }

@@ -4,6 +4,7 @@ import type { Ctx, Ports } from "#domain/context";
 import { parseSandboxLimits } from "#domain/sandbox/limits";
 import { newId } from "#kernel/id";
 import { createLog } from "#kernel/log";
+import { buildArchives } from "#platform/build/archives";
 import { buildPort } from "#platform/build/port";
 import { deliveryPort } from "#platform/channel/port";
 import { chunkPort } from "#platform/chunks/port";
@@ -38,6 +39,7 @@ const portsOf = (env: Env): Ports => ({
   deliveries: deliveryPort(env),
   passwords: makePasswords(),
   builds: buildPort(env),
+  archives: buildArchives(env),
 });
 
 /** What a request may use before it is known who asks: ports, directory, clock, ids, and a log that names the request. */

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
 import { BuildSandbox, buildBecomes } from "#test/worker/build-sandbox";
 import { auditOf, eventually, rowOf as placeOf } from "#test/worker/control";
-import { rowOf } from "#test/worker/harness";
+import { call, rowOf } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
 import { eventsIn, follow } from "#test/worker/streams";
 
@@ -20,6 +20,14 @@ const begin = async (body: object): Promise<string> => {
   expect(made, made.text).toMatchObject({ status: 202, body: { status: "pending" } });
   return made.body.id;
 };
+
+/** Sends a form as a browser does. */
+async function sendForm({ cookie, csrf }: Person, form: FormData) {
+  const encoded = new Response(form);
+  const type = encoded.headers.get("content-type") ?? "";
+  const headers = { cookie, "x-csrf-token": csrf, "content-type": type };
+  return call("POST", BUILDS, { body: new Uint8Array(await encoded.arrayBuffer()), headers });
+}
 
 /** Holds a command until a test lets it go. */
 function gate() {
@@ -244,6 +252,45 @@ describe("while it runs", () => {
     const { body } = await buildBecomes(admin, id, { status: "failed" });
     expect(body.logs).toMatchObject([{ stdout: "once\n", exit: 4 }]);
     expect(sandbox.commands).toEqual(["true"]);
+  });
+});
+
+describe("a form", () => {
+  const config = () => ({ name: name(), ...NOW, recipe: ["WORKDIR app", "COPY a ./b sub/", "RUN stop"] });
+  const send = (fields: Record<string, string | Blob>) => {
+    const form = new FormData();
+    for (const [field, value] of Object.entries(fields)) form.append(field, value);
+    return sendForm(admin, form);
+  };
+  const archives = async () => (await env.FILES.list({ prefix: "builds/" })).objects.length;
+  const ARCHIVE = new Blob([new Uint8Array(9 * 1024 * 1024)]);
+
+  test.for([
+    ["config", "archive"],
+    ["archive", "config"],
+  ])("brings an archive for COPY, with %s first (A12)", async ([first]) => {
+    sandbox.script = (command) => (command === "stop" ? { exit: 1 } : {});
+    const text = JSON.stringify(config());
+    const made = await send(
+      first === "config" ? { config: text, archive: ARCHIVE } : { archive: ARCHIVE, config: text },
+    );
+    expect(made, made.text).toMatchObject({ status: 202, body: { total_steps: 4 } });
+    const { body } = await buildBecomes(admin, made.body.id, { status: "failed", current_step: 3 });
+    expect(sandbox.files).toEqual(new Map([[".longshore-build/archive", ARCHIVE.size]]));
+    expect(sandbox.commands.at(-2)).toMatch(/sh \/workspace\/app\/sub\/ a b$/);
+    expect(body.logs[0]).toMatchObject({ phase: "pre-build", cmd: "UNPACK archive", ok: true });
+    await eventually(async () => expect(await archives()).toBe(0));
+  });
+
+  test("without an archive is as good as the JSON body, and one that is refused leaves no archive", async () => {
+    expect((await send({ config: JSON.stringify(config()) })).status).toBe(202);
+    expect((await send({ archive: ARCHIVE })).status).toBe(400);
+    expect((await send({ config: "{", archive: ARCHIVE })).status).toBe(400);
+    expect((await send({ config: JSON.stringify({ ...config(), recipe: 1 }), archive: ARCHIVE })).status).toBe(400);
+    expect((await send({ config: JSON.stringify({ ...config(), name: "minimal" }), archive: ARCHIVE })).status).toBe(
+      409,
+    );
+    expect(await archives()).toBe(0);
   });
 });
 

@@ -19,6 +19,8 @@ export type BuildWish = {
   vcpus?: number | undefined;
   memoryMb?: number | undefined;
   skipPrePost?: boolean | undefined;
+  /** Key under which the archive for COPY was put aside. */
+  archive?: string | undefined;
 };
 
 /**
@@ -50,7 +52,7 @@ export async function createBuild(ctx: Ctx, wish: BuildWish): Promise<Build> {
   return build;
 }
 
-function specOf({ recipe: lines, healthCheck, vcpus, memoryMb, skipPrePost }: BuildWish): BuildSpec {
+function specOf({ recipe: lines, healthCheck, vcpus, memoryMb, skipPrePost, archive }: BuildWish): BuildSpec {
   const recipe = lines.filter(saysSomething).map((line) => line.trim());
   if (recipe.length === 0) throw new Fault("invalid", "the recipe is empty");
   if (recipe.length > MOST_LINES) throw new Fault("invalid", `a recipe has at most ${MOST_LINES} lines`);
@@ -62,6 +64,6 @@ function specOf({ recipe: lines, healthCheck, vcpus, memoryMb, skipPrePost }: Bu
     vcpus: vcpus ?? null,
     memoryMb: memoryMb ?? null,
     skipPrePost: skipPrePost ?? false,
-    archive: null,
+    archive: archive ?? null,
   };
 }

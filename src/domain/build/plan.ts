@@ -13,11 +13,11 @@ export type BuildSpec = {
   memoryMb: number | null;
   /** True leaves the steps out that every build begins and ends with. */
   skipPrePost: boolean;
-  /** Media type of the archive that COPY takes from; null without one. */
+  /** Key of the archive that COPY takes from; null without one. */
   archive: string | null;
 };
 
-export type BuildWork = Instruction | { type: "unpack" } | { type: "health"; check: HealthCheck };
+export type BuildWork = Instruction | { type: "unpack"; key: string } | { type: "health"; check: HealthCheck };
 /** `cmd` is what the log shows. */
 export type BuildStep = { phase: BuildPhase; cmd: string; work: BuildWork };
 
@@ -39,7 +39,9 @@ export function planOf({ recipe, healthCheck, skipPrePost, archive }: BuildSpec)
   const check = healthCheck === null ? null : parseHealthCheck(healthCheck);
   return [
     ...(skipPrePost ? [] : [run("pre-build", BEFORE)]),
-    ...(archive === null ? [] : [{ phase: "pre-build", cmd: "UNPACK archive", work: { type: "unpack" } } as const]),
+    ...(archive === null
+      ? []
+      : [{ phase: "pre-build", cmd: "UNPACK archive", work: { type: "unpack", key: archive } } as const]),
     ...recipe.map((cmd): BuildStep => ({ phase: "recipe", cmd, work: parseInstruction(cmd) })),
     ...(skipPrePost ? [] : [run("post-build", AFTER)]),
     ...(check === null || typeof check === "string" ? [] : [healthStep(healthCheck ?? "", check)]),

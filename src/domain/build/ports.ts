@@ -58,4 +58,12 @@ export type TemplateOrder = {
 /** Takes the files of a running sandbox as a template; `template_name_taken` when another one came first. */
 export type TemplateSnapshots = { take(order: TemplateOrder): Promise<Result<null>> };
 
+/** Where the archives of builds wait. */
+export type BuildArchives = {
+  /** False when there was more than `limitBytes`; nothing is kept then. */
+  put(key: string, body: ReadableStream<Uint8Array>, limitBytes: number): Promise<boolean>;
+  get(key: string): Promise<ReadableStream<Uint8Array> | null>;
+  delete(key: string): Promise<void>;
+};
+
 export type BuildPort = { build(id: string): BuildHandle };

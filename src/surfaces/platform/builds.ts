@@ -11,6 +11,7 @@ import { Empty, operation, RawAnswer } from "#http/operation";
 import { sseFrame } from "#http/sse";
 import { SECOND } from "#kernel/time";
 import { type FeedEvent, FeedEvent as FeedEventSchema, feedFrame } from "#protocol/feed";
+import { BUILD_FORM, receiveBuild } from "#surfaces/platform/build-form";
 import { Build, BuildLogEvent, CreateBuildBody, fromBuildBody, toBuild } from "#surfaces/platform/build-shapes";
 
 const permission = "platform:admin";
@@ -38,16 +39,22 @@ export const buildOperations = [
     summary: "Queue the build of a template",
     description:
       "Runs the lines of a recipe in a sandbox and takes its files as a template that every team may use: `RUN " +
-      "[--timeout=30s] command`, `START command`, `ENV NAME=value`, `WORKDIR path`, `USER name`. A build with a health " +
+      "[--timeout=30s] command`, `START command`, `ENV NAME=value`, `WORKDIR path`, `USER name`, `COPY source target` from the archive of a form. A build with a health " +
       "check ends once that succeeds, and its template is of the type `snapshot`.",
     permission,
     audits: "build.created",
     creates: true,
     body: CreateBuildBody,
+    form: BUILD_FORM,
+    receives: receiveBuild,
     returns: { status: 202, schema: Build },
-    faults: [...DENIED, "invalid", "template_not_found", "template_name_taken"],
-    run: async (ctx, { body }) => {
-      const build = await createBuild(ctx, fromBuildBody(body));
+    faults: [...DENIED, "invalid", "too_large", "template_not_found", "template_name_taken"],
+    run: async (ctx, { body, raw }) => {
+      const archive = typeof raw.received === "string" ? raw.received : undefined;
+      const build = await createBuild(ctx, { ...fromBuildBody(body), archive }).catch(async (error) => {
+        if (archive !== undefined) await ctx.archives.delete(archive);
+        throw error;
+      });
       const view: BuildView = {
         ...build,
         ...{ sandboxId: null, currentStep: 0, totalSteps: planOf(build.spec).length, log: [], hostId: null },

@@ -23,6 +23,8 @@ export class BuildSandbox {
   /** Every command in order, of processes and brief ones alike. */
   readonly sent: Sent[] = [];
   readonly killed: string[] = [];
+  /** Sizes of the files that were written, by their paths. */
+  readonly files = new Map<string, number>();
   readonly #processes = new Map<string, Running>();
   /** What commands do that do not just succeed. */
   script: (command: string) => Script = () => ({});
@@ -56,6 +58,8 @@ export class BuildSandbox {
   async #answer(request: Request, path: string): Promise<Response> {
     if (path === "/exec") return this.#exec((await request.json()) as Sent);
     if (path === "/processes") return this.#start((await request.json()) as ProcessRequest);
+    if (path === "/health") return Response.json({ v: 1, pid: 1 });
+    if (path.startsWith("/files/content")) return this.#write(request, path);
     const [, , tag = "", what] = path.split("/");
     const running = this.#processes.get(decodeURIComponent(tag.split("?")[0] ?? ""));
     if (!running) return supervisorRefusal("process_not_found");
@@ -66,6 +70,13 @@ export class BuildSandbox {
     }
     expect(what).toMatch(/^stream/);
     return new Response(this.#stream(running, new URL(request.url).searchParams.get("after")));
+  }
+
+  async #write(request: Request, path: string): Promise<Response> {
+    const name = new URLSearchParams(path.split("?")[1] ?? new URL(request.url).search).get("path") ?? "";
+    this.files.set(name, (await request.arrayBuffer()).byteLength);
+    const stat = { path: `/workspace/${name}`, name, kind: "file", size: 1, mtimeMs: 0, birthtimeMs: 0, mode: 420 };
+    return Response.json({ ...stat, permissions: "", owner: "", group: "", etag: "", symlinkTarget: null });
   }
 
   async #exec(sent: Sent): Promise<Response> {

@@ -65,6 +65,7 @@ export function ctxOf(actor: Actor): Ctx {
     deliveries: missing("deliveries"),
     passwords: missing("passwords"),
     builds: missing("builds"),
+    archives: missing("archives"),
     defer: (work) => void work(),
   };
 }
