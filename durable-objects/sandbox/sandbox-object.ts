@@ -1,6 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
 import { drizzle } from "drizzle-orm/d1";
-import { idleAt } from "#domain/sandbox/idle";
 import type { Initiator } from "#domain/sandbox/initiator";
 import { step, stillWanted } from "#domain/sandbox/machine";
 import { withNews } from "#domain/sandbox/news";
@@ -13,6 +12,7 @@ import type {
   SandboxView,
 } from "#domain/sandbox/ports";
 import { findSandbox, listSandboxesById, specOf } from "#domain/sandbox/repo";
+import { eventOf, RESTARTED, type SandboxReport } from "#domain/sandbox/report";
 import {
   type DirectoryEffect,
   type DriverEffect,
@@ -148,6 +148,17 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return readMetrics(this.#metrics, machine, { id: this.ctx.id.name ?? "", status, generation }, tier);
   }
 
+  async report(hostId: string, report: SandboxReport): Promise<Result<null>> {
+    if (!this.#store.spec || this.#store.state.hostId !== hostId) {
+      return refuse("forbidden", "no such sandbox is placed on this host");
+    }
+    const event = eventOf(report, this.#store.state);
+    if (event) this.#send(event, Math.min(report.at ?? Date.now(), Date.now()));
+    else if (report.event === RESTARTED && this.#store.state.status === "running") await this.#check();
+    await this.#directory.drain();
+    return ok(null);
+  }
+
   async nudge(): Promise<void> {
     if (!this.#store.spec) await this.#catchUp();
     if (!this.#store.spec) return;
@@ -212,12 +223,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   #tick(): void {
-    this.#send({ type: "tick", idleAt: this.#idleAt() });
-  }
-
-  #idleAt(): number | null {
-    const { spec, state, lastActiveAt } = this.#store;
-    return idleAt(state, spec?.timeoutSec ?? 0, lastActiveAt);
+    this.#send({ type: "tick", idleAt: this.#store.idleAt });
   }
 
   /** Answers once the directory knows, so that whoever asked reads there what they were told. */
@@ -237,12 +243,13 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     return this.#checking;
   }
 
-  #send(event: SandboxEvent): Result<SandboxState> {
+  /** `told` is when it happened, as those who follow are told. */
+  #send(event: SandboxEvent, told = Date.now()): Result<SandboxState> {
     const now = Date.now();
     const stepped = step(this.#store.state, event, now);
     if (!stepped.ok) return stepped;
     const { state } = stepped.value;
-    const effects = withNews(this.#store.state, stepped.value, now);
+    const effects = withNews(this.#store.state, stepped.value, told);
     if (effects.length === 0) return ok(state);
     const runs = state.status === "running" && this.#store.state.status !== "running";
     this.ctx.storage.transactionSync(() => {
@@ -270,7 +277,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   #arm(): void {
     const { state } = this.#store;
     const work = [this.#directory.due(), this.#drivers.due(), this.#loads.outbox.due(), this.#metrics.dropAt()];
-    arm(this.ctx, isMoving(state) ? state.deadline : this.#idleAt(), ...work);
+    arm(this.ctx, isMoving(state) ? state.deadline : this.#store.idleAt, ...work);
   }
 
   #noteActivity(now: number, tell = now - this.#activityToldAt >= TELL_ACTIVITY_MS): void {

@@ -1,3 +1,4 @@
+import { idleAt } from "#domain/sandbox/idle";
 import type { SandboxSpec } from "#domain/sandbox/ports";
 import { initialSandbox, type SandboxState } from "#domain/sandbox/state";
 import { Outbox } from "#objects/kit/outbox";
@@ -31,6 +32,11 @@ export class SandboxStore {
     this.spec = JSON.parse(row.spec) as SandboxSpec;
     this.state = { ...initialSandbox, ...(JSON.parse(row.state) as SandboxState) };
     this.lastActiveAt = row.last_active_at;
+  }
+
+  /** When it will have been idle for too long; null for never. */
+  get idleAt(): number | null {
+    return idleAt(this.state, this.spec?.timeoutSec ?? 0, this.lastActiveAt);
   }
 
   /** Keeps the first spec it is given. */

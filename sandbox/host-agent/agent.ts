@@ -11,7 +11,7 @@ import { chooseBackend, NoIsolation } from "./isolation/choose.ts";
 import { findEscapes } from "./isolation/self-test.ts";
 import { lockName, lockState, machineFacts, removeAbandonedState, unmountAbandoned } from "./machine.ts";
 import { installRuntime } from "./runtime.ts";
-import { Sandboxes } from "./sandboxes.ts";
+import { type EndedSandbox, Sandboxes } from "./sandboxes.ts";
 import { createAgentServer } from "./server.ts";
 import { Snapshots } from "./snapshots/snapshots.ts";
 import { StateFolder } from "./state.ts";
@@ -45,8 +45,11 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
   const snapshots = new Snapshots({
     ...{ url: config.control, spool: state.spool, cache: state.chunks, cacheBytes: config.cacheBytes, log },
   });
-  const sandboxes = new Sandboxes({ backend, state, log, slots: SELF_TEST_SLOT, snapshots, warm: config.warm });
   const control = new ControlPlane({ url: config.control, state, log });
+  const onEnd = ({ id, generation, why }: EndedSandbox) =>
+    void control.tell({ event: "sandbox.error", id, generation, error: why });
+  const slots = SELF_TEST_SLOT;
+  const sandboxes = new Sandboxes({ backend, state, log, slots, snapshots, warm: config.warm, onEnd });
   const health = (): AgentHealth => ({
     ok: true,
     hostId: control.identity?.hostId ?? null,
@@ -71,13 +74,23 @@ export async function startAgent(config: Config, signal: AbortSignal): Promise<R
     const { kind: isolation, freezes, unenforced } = backend;
     const capabilities = { isolation, freezes, unenforced, version: VERSION };
     const facts = { address, ...machineFacts(state.root), capabilities };
+    const left = sandboxes.kept;
     const hostId = await control.join(config.token, facts, signal);
+    void tellOfEarlierLife(control, left, signal);
     await sandboxes.warmUp();
     const dismissed = heartbeats(control, config.heartbeatMs, log, signal);
     return { ready: { hostId, address, isolation, unenforced }, dismissed, stop };
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** Sandboxes end with their agent: has the control plane look after those that it believes to run. */
+async function tellOfEarlierLife(control: ControlPlane, left: Sandboxes["kept"], signal: AbortSignal): Promise<void> {
+  for (const { id, generation } of left) {
+    if (signal.aborted) return;
+    await control.tell({ event: "sandbox.lost", id, generation });
   }
 }
 

@@ -37,7 +37,11 @@ export class Dismissed extends Error {}
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 30 * SECOND;
 const TIMEOUT_MS = 15 * SECOND;
+const TELLS = 4;
 const FILE = "credentials";
+
+/** The lease a sandbox had, and what became of it, by the names of the contract. */
+type SandboxTale = { event: string; id: string; generation: number; error?: string };
 
 type Options = { url: string; state: StateFolder; log: Log };
 
@@ -105,6 +109,26 @@ export class ControlPlane {
       this.#forget("the control plane does not know this host any more; create it anew and pass its token");
     } else if (status >= 400) {
       throw new Error(`heartbeat answered ${status}`);
+    }
+  }
+
+  /**
+   * Tells what became of a sandbox by itself. Given up after a few attempts: a control plane that is away asks when it is
+   * back.
+   */
+  async tell({ event, id, generation, error }: SandboxTale): Promise<void> {
+    for (let attempt = 1; attempt <= TELLS; attempt++) {
+      try {
+        const { hostId: host_id = "", token = "" } = this.#credentials ?? {};
+        const body = { event, sandbox_id: id, host_id, timestamp: Math.floor(Date.now() / SECOND), generation, error };
+        const response = await this.#post("/v1/hosts/sandbox-events", body, { "x-host-token": token });
+        await response.body?.cancel();
+        // Credentials are renewed by the next heartbeat.
+        if (response.status < 500 && response.status !== 401) return;
+      } catch (failure) {
+        this.#log.info("the control plane was not told of a sandbox", { sandbox: id, error: failure });
+      }
+      await sleep(FIRST_RETRY_MS * 4 ** attempt, undefined, { ref: false });
     }
   }
 

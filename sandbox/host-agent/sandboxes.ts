@@ -39,6 +39,9 @@ type SandboxRecord = z.infer<typeof SandboxRecord>;
 const FENCE_KEPT_MS = HOUR;
 const FOLDER = "sandboxes";
 
+/** A sandbox that ended, the lease it had, and why in words for people. */
+export type EndedSandbox = { id: string; generation: number; why: string };
+
 /** `warm` is how many spare sandboxes of a kind are kept ready; none unless told. */
 type Options = {
   backend: Backend;
@@ -47,6 +50,8 @@ type Options = {
   slots: number;
   snapshots: Snapshots;
   warm?: number;
+  /** Told of a sandbox that ended although nobody asked for it. */
+  onEnd?: (ended: EndedSandbox) => void;
 };
 
 /** The sandboxes of this machine: their records, the running ones, and the fence of generations. */
@@ -55,6 +60,7 @@ export class Sandboxes {
   readonly #state: StateFolder;
   readonly #log: Log;
   readonly #slots: number;
+  readonly #onEnd: (ended: EndedSandbox) => void;
   readonly #records = new Map<string, SandboxRecord>();
   readonly #running = new Map<string, RunningSandbox>();
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -66,12 +72,13 @@ export class Sandboxes {
   readonly #filling = new Map<string, { bytes: number; of: number }>();
   #closed = false;
 
-  constructor({ backend, state, log, slots, snapshots, warm = 0 }: Options) {
+  constructor({ backend, state, log, slots, snapshots, warm = 0, onEnd = () => {} }: Options) {
     this.#snapshots = snapshots;
     this.#backend = backend;
     this.#state = state;
     this.#log = log;
     this.#slots = slots;
+    this.#onEnd = onEnd;
     this.#pool = new WarmPool({
       size: warm,
       log,
@@ -310,11 +317,17 @@ export class Sandboxes {
     void sandbox.exited.then((why) => this.#noteEnd(id, sandbox, why));
   }
 
+  /** Sandboxes that this machine has the files of, and the lease of each. */
+  get kept(): Pick<EndedSandbox, "id" | "generation">[] {
+    return [...this.#records.values()].filter(({ wipedAt }) => wipedAt === null);
+  }
+
   /** Tidies up after a sandbox that ended by itself, before it can start again. */
   #noteEnd(id: string, sandbox: RunningSandbox, why: string): void {
     if (this.#running.get(id) !== sandbox) return;
     this.#running.delete(id);
     this.#log.warn("a sandbox ended by itself", { sandbox: id, why });
+    if (!this.#closed) this.#onEnd({ id, generation: sandbox.generation, why });
     this.#inTurn(id, () => sandbox.stop()).catch((error) => this.#log.error("a sandbox was not tidied up", { error }));
   }
 

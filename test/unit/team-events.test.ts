@@ -62,7 +62,7 @@ const at = (status: SandboxStatus, more: Partial<SandboxState> = {}): SandboxSta
   ...more,
 });
 const publish: SandboxEffect = { type: "publish" };
-const record: SandboxEffect = { type: "record", action: "sandbox.x", at: 1, reason: null };
+const record: SandboxEffect = { type: "record", action: "sandbox.x", at: 5, reason: null };
 
 test.for<[string, SandboxState, SandboxState, object | undefined]>([
   [

@@ -28,7 +28,9 @@ export function withNews(before: SandboxState, { state, effects }: Step, now: nu
     return { type: "record", action: null, at: now, reason: null, ...by, news: one };
   };
   if (!recorded || !last) return [...all, ...news.map(entry)];
-  return all.flatMap((effect) => (effect === recorded ? [...news.map(entry), { ...recorded, news: last }] : [effect]));
+  return all.flatMap((effect) =>
+    effect === recorded ? [...news.map(entry), { ...recorded, at: now, news: last }] : [effect],
+  );
 }
 
 function newsOf(before: SandboxState, after: SandboxState): SandboxNews[] {

@@ -1,6 +1,7 @@
 import type { ContainerUse } from "#domain/host/place-sandbox";
 import type { ProcessLink } from "#domain/process/ports";
 import type { Initiator } from "#domain/sandbox/initiator";
+import type { SandboxReport } from "#domain/sandbox/report";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
 import type { AgentMetrics, MetricPoint, MetricTier, NetworkPolicy } from "#protocol/host-agent";
@@ -91,6 +92,8 @@ export interface SandboxHandle {
   touch(teamId: string): Promise<void>;
   /** What a running or paused sandbox used; `metrics_not_found` of any other. */
   metrics(teamId: string, tier: MetricTier): Promise<Result<SandboxMetrics>>;
+  /** Takes what a host tells by itself; `forbidden` of any other than the one the sandbox is placed on. */
+  report(hostId: string, report: SandboxReport): Promise<Result<null>>;
   nudge(): Promise<void>;
 }
 

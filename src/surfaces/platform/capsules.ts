@@ -12,6 +12,18 @@ import { Capsule, CreateCapsuleBody, fromCapsuleBody, toCapsule } from "#surface
 const accepts = ["api_key", "session"] as const;
 const about = { tag: "capsules", accepts, params: z.object({ id: z.string().max(100) }) } as const;
 
+export const getCapsule = operation({
+  ...about,
+  id: "getCapsule",
+  method: "get",
+  path: "/v1/capsules/{id}",
+  summary: "Look at a capsule",
+  permission: "sandbox:read",
+  returns: { status: 200, schema: Capsule },
+  faults: ["sandbox_not_found"],
+  run: async (ctx, { params }) => toCapsule(await getSandbox(ctx, params.id)),
+});
+
 /** The life of capsules, as their team asks for it. */
 export const capsuleOperations = [
   operation({
@@ -43,17 +55,7 @@ export const capsuleOperations = [
     faults: [],
     run: async (ctx) => (await listSandboxes(ctx)).map(toCapsule),
   }),
-  operation({
-    ...about,
-    id: "getCapsule",
-    method: "get",
-    path: "/v1/capsules/{id}",
-    summary: "Look at a capsule",
-    permission: "sandbox:read",
-    returns: { status: 200, schema: Capsule },
-    faults: ["sandbox_not_found"],
-    run: async (ctx, { params }) => toCapsule(await getSandbox(ctx, params.id)),
-  }),
+  getCapsule,
   operation({
     ...about,
     id: "destroyCapsule",

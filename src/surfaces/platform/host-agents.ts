@@ -2,8 +2,9 @@ import { z } from "zod";
 import { heartbeat } from "#domain/host/heartbeat";
 import { refreshHostToken } from "#domain/host/refresh-host-token";
 import { type HostSession, registerHost } from "#domain/host/register-host";
+import { reportSandbox } from "#domain/sandbox/report-sandbox";
 import { Empty, operation } from "#http/operation";
-import { MINUTE } from "#kernel/time";
+import { MINUTE, SECOND } from "#kernel/time";
 import { HostResource, toHostResource } from "#surfaces/platform/host-shapes";
 
 /** The contract's answer, and beyond it the public keys by which the host checks calls of the control plane. */
@@ -32,6 +33,18 @@ const RegisterHostBody = z
 const RefreshHostTokenBody = z
   .object({ refresh_token: z.string().min(1).max(500) })
   .meta({ id: "RefreshHostTokenRequest" });
+
+/** The contract's fields, and the lease beyond them, by which a late event of an earlier one is known. */
+const SandboxEventBody = z
+  .object({
+    event: z.string().min(1).max(100),
+    sandbox_id: z.string().min(1).max(100),
+    host_id: z.string().min(1).max(100),
+    timestamp: z.int().min(0).max(100_000_000_000).optional(),
+    error: z.string().max(10_000).optional(),
+    generation: z.int().min(0).optional(),
+  })
+  .meta({ id: "SandboxEventCallback" });
 
 const toHostSession = ({ host, token, refreshToken, controlKeys }: HostSession) => ({
   host: toHostResource(host),
@@ -88,6 +101,25 @@ export const hostAgentOperations = [
     faults: ["host_not_found"],
     run: async (ctx, { params, raw }) => {
       await heartbeat(ctx, params.id, raw.header("x-host-address"));
+      return undefined;
+    },
+  }),
+  operation({
+    id: "sandboxEventCallback",
+    method: "post",
+    path: "/v1/hosts/sandbox-events",
+    tag: "hosts",
+    summary: "Tell what became of a capsule by itself",
+    description: "Safe to repeat. Events that are not known are taken and change nothing.",
+    permission: "host:report",
+    accepts: ["host"],
+    body: SandboxEventBody,
+    returns: { status: 204, schema: Empty },
+    faults: ["forbidden"],
+    run: async (ctx, { body }) => {
+      const { sandbox_id: sandboxId, host_id: hostId, timestamp, error, ...rest } = body;
+      const at = timestamp === undefined ? undefined : timestamp * SECOND;
+      await reportSandbox(ctx, { ...rest, sandboxId, hostId, at, error: error?.slice(0, 1_000) });
       return undefined;
     },
   }),

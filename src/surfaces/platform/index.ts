@@ -1,5 +1,6 @@
 import type { Operation } from "#http/operation";
 import type { Surface } from "#http/surface";
+import { adminCapsuleOperations } from "#surfaces/platform/admin-capsules";
 import { adminTeamOperations } from "#surfaces/platform/admin-teams";
 import { adminTemplateOperations } from "#surfaces/platform/admin-templates";
 import { adminUserOperations } from "#surfaces/platform/admin-users";
@@ -55,6 +56,7 @@ export const platformOperations: readonly Operation[] = [
   ...usageOperations,
   ...metricOperations,
   ...capsuleOperations,
+  ...adminCapsuleOperations,
   ...execOperations,
   ...processOperations,
   ...fileOperations,

@@ -236,6 +236,22 @@ export const CASES: Case[] = [
     };
     return { actor: user(scene.admin), act, again: () => scene.admin.call("DELETE", path) };
   }),
+  row("sandbox.pause", "team", "team", async (scene) => {
+    await platformHost(scene);
+    const { id } = (await done(scene.member.call("POST", "/v1/capsules", {}))).body;
+    await eventually(async () => expect(await rowOf("sandboxes", id)).toMatchObject({ status: "running" }));
+    return request(scene.member, id, "POST", `/v1/capsules/${id}/pause`);
+  }),
+  row("sandbox.resume", "team", "team", async (scene) => {
+    await platformHost(scene);
+    const { id } = (await done(scene.member.call("POST", "/v1/capsules", {}))).body;
+    const isNow = (status: string) =>
+      eventually(async () => expect(await rowOf("sandboxes", id)).toMatchObject({ status }));
+    await isNow("running");
+    await done(scene.member.call("POST", `/v1/capsules/${id}/pause`));
+    await isNow("paused");
+    return request(scene.member, id, "POST", `/v1/capsules/${id}/resume`);
+  }),
   row("sandbox.start", "team", "team", async (scene) => {
     const { start, use } = await coldSandbox(scene);
     return { actor: SYSTEM, act: start, again: use };

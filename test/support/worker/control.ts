@@ -77,7 +77,7 @@ export async function onlineHost(): Promise<FakeAgent> {
   const { host, registrationToken } = await createHost(ctxOf(actorOf("", null, "system")), { type: "regular" });
   const agent = new FakeAgent(host.id);
   const nobody = ctxOf(actorOf("", null, "anonymous"));
-  await registerHost(nobody, { token: registrationToken, address: agent.address });
+  agent.token = (await registerHost(nobody, { token: registrationToken, address: agent.address })).token;
   return agent;
 }
 

@@ -18,6 +18,8 @@ export const supervisorRefusal = (code: SupervisorErrorCode) => Response.json({ 
 export class FakeAgent {
   readonly hostId: string;
   readonly address: string;
+  /** What the host tells who it is by. */
+  token = "";
   readonly seen: Seen[] = [];
   readonly newest = new Map<string, number>();
   readonly running = new Map<string, number>();
