@@ -162,6 +162,29 @@ describe("exec/stream", () => {
   });
 });
 
+describe("a client that is slow", () => {
+  let unsent = 0;
+  beforeEach(() => {
+    unsent = 0;
+    Object.defineProperty(WebSocket.prototype, "bufferedAmount", { configurable: true, get: () => unsent });
+    return () => Reflect.deleteProperty(WebSocket.prototype, "bufferedAmount");
+  });
+
+  test("is sent no more than it takes: its process's stream is not read meanwhile (S3, S5)", async () => {
+    const socket = await started();
+    unsent = 2 * 1024 * 1024;
+    for (let i = 0; i < 100; i++) process.say("stdout", "x".repeat(40_000));
+    process.exit();
+    await socket.the("stdout");
+    const { unread } = process;
+    expect(unread).toBeGreaterThan(90);
+    await eventually(() => expect(socket.messages.length).toBeLessThan(10));
+    expect(process.unread).toBe(unread);
+    unsent = 0;
+    expect((await socket.whole()).length).toBe(102);
+  });
+});
+
 describe("processes/{selector}/stream", () => {
   test("tells of the process from now on, until it exits (R213, R214)", async () => {
     const socket = await openSocket(path(CONNECT), key());

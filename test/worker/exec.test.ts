@@ -5,6 +5,7 @@ import { SECOND } from "#kernel/time";
 import { SandboxObject } from "#objects/sandbox/sandbox-object";
 import type { ExecResult } from "#protocol/supervisor";
 import { type Capsule, capsuleOnAgent, lastSent } from "#test/worker/agent-capsule";
+import { becomes } from "#test/worker/capsules";
 import { auditOf, eventually, rowOf } from "#test/worker/control";
 import { supervisorRefusal } from "#test/worker/fake-agent";
 import { type Tenant, tenant } from "#test/worker/harness";
@@ -177,13 +178,16 @@ describe.each(EVERY)("%s %s %j", (method, rest, body) => {
     expect(capsule.agent.count("PUT")).toBe(1);
   });
 
-  test("is 409 for one that is paused, without losing it (R185, R200)", async () => {
-    const running = capsule.agent.inside;
-    capsule.agent.inside = () =>
-      Response.json({ error: { code: "sandbox_paused", message: "this sandbox is paused" } }, { status: 409 });
+  test("is 409 for one that is paused, and neither resumes nor loses it (R185, R200)", async () => {
+    await ask();
+    // A route that is still kept leads to a host where it stands still; then its object is asked.
+    capsule.agent.frozen.add(capsule.id);
+    expect(await ask()).toMatchObject(notRunning);
+    await t.call("POST", path("pause"));
+    await becomes(capsule.id, "paused");
     for (let i = 0; i < 2; i++) expect(await ask()).toMatchObject(notRunning);
-    capsule.agent.inside = running;
-    expect(await rowOf("sandboxes", capsule.id)).toMatchObject({ status: "running" });
+    expect(capsule.agent.frozen.has(capsule.id)).toBe(true);
+    expect(await rowOf("sandboxes", capsule.id)).toMatchObject({ status: "paused" });
   });
 
   test("is 409 for one that its host has lost, and does not start it again", async () => {

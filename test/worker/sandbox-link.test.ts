@@ -2,6 +2,8 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { SandboxLink } from "#domain/sandbox/ports";
 import { sandboxLinkOf } from "#domain/sandbox/sandbox-link-of";
+import { unwrap } from "#kernel/fault";
+import { makeSandboxPort } from "#platform/sandbox/port";
 import type { FileStat } from "#protocol/supervisor";
 import { actorOf, ctxOf, eventually, newSandbox, newTeam, onlineHost } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents, supervisorRefusal } from "#test/worker/fake-agent";
@@ -140,6 +142,37 @@ test("H2 a host that vanished without closing the connection is noticed within 2
   agent.up = false;
   await vi.advanceTimersByTimeAsync(20_000);
   await lost;
+});
+
+test("H2 a paused sandbox is not lost, also when its route has run out; what it does not answer in time is told so", async () => {
+  vi.useFakeTimers({ toFake: [...TIMERS] });
+  await link.exec(exec);
+  agent.inside = never;
+  const refused = vi.fn();
+  const ended = link.exec({ ...exec, timeoutMs: 60_000 }).catch(refused);
+  await vi.waitFor(() => expect(agent.count("POST", "/supervisor/v1/exec")).toBe(2));
+  unwrap(await env.SANDBOX.getByName(id).pause(teamId));
+  await eventually(() => expect(agent.frozen.has(id)).toBe(true));
+  await vi.advanceTimersByTimeAsync(30_000);
+  const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 120_000);
+  await vi.advanceTimersByTimeAsync(35_000);
+  expect(refused).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(10_000);
+  await ended;
+  clock.mockRestore();
+  expect(refused).toHaveBeenCalledWith(expect.objectContaining({ code: "sandbox_not_running" }));
+  expect(agent.frozen.has(id)).toBe(true);
+});
+
+test("a kept route that leads to a paused sandbox resumes it for who wants it to run, and not for who does not", async () => {
+  await link.exec(exec);
+  unwrap(await env.SANDBOX.getByName(id).pause(teamId));
+  await eventually(() => expect(agent.frozen.has(id)).toBe(true));
+  const asItIs = makeSandboxPort(env).link(teamId, id, { wake: false });
+  await expect(asItIs.exec(exec)).rejects.toMatchObject({ code: "sandbox_not_running" });
+  expect(agent.frozen.has(id)).toBe(true);
+  await eventually(async () => expect(await link.exec(exec)).toEqual(RESULT));
+  expect(agent.frozen.has(id)).toBe(false);
 });
 
 test("killing a command that is not known is fine, also when the sandbox does not run", async () => {

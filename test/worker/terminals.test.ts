@@ -197,6 +197,14 @@ test("a refused input is an error that is not fatal, and a lost host one that is
   expect((await socket.whole()).at(-1)).toEqual(FATAL);
 });
 
+test("output that was left out for a slow viewer is told, and the rest follows", async () => {
+  const socket = await opened();
+  process.tell({ type: "gap", from: 0, to: 500 });
+  process.say("tty", "rest");
+  await socket.the("output");
+  expect(socket.messages[1]).toEqual({ type: "error", data: expect.stringContaining("500 bytes"), fatal: false });
+});
+
 test("a ping comes every 30 seconds, and a pong is ignored (R235, A45)", async () => {
   // A timer must fire in the request that set it, so the time is made shorter instead of moved.
   const real = setInterval;

@@ -24,6 +24,9 @@ export type AgentCall = {
 /** The host refused because the caller's lease is not the current one; the call had no effect. */
 export class StaleLease extends Fault {}
 
+/** The sandbox is paused; the call had no effect. */
+export class PausedSandbox extends Fault {}
+
 const SUPERVISOR_FAULTS: Record<SupervisorErrorCode, FaultCode> = {
   invalid: "invalid",
   invalid_path: "invalid_path",
@@ -47,12 +50,12 @@ const SUPERVISOR_FAULTS: Record<SupervisorErrorCode, FaultCode> = {
   internal: "sandbox_failed",
 };
 
-const AGENT_FAULTS: Record<AgentErrorCode, FaultCode | "stale"> = {
+const AGENT_FAULTS: Record<AgentErrorCode, FaultCode | "stale" | "paused"> = {
   unauthorized: "sandbox_failed",
   invalid: "sandbox_failed",
   not_found: "stale",
   sandbox_not_running: "stale",
-  sandbox_paused: "sandbox_not_running",
+  sandbox_paused: "paused",
   stale_generation: "stale",
   start_failed: "sandbox_failed",
   freeze_failed: "sandbox_failed",
@@ -111,7 +114,8 @@ async function asFault(response: Response): Promise<Fault> {
   if (agent.success) {
     const { code, message } = agent.data.error;
     const fault = AGENT_FAULTS[code];
-    return fault === "stale" ? new StaleLease("host_lost", message) : new Fault(fault, message);
+    if (fault === "stale") return new StaleLease("host_lost", message);
+    return fault === "paused" ? new PausedSandbox("sandbox_not_running", message) : new Fault(fault, message);
   }
   const supervisor = SupervisorError.safeParse(body);
   if (supervisor.success) return new Fault(SUPERVISOR_FAULTS[supervisor.data.code], supervisor.data.message);

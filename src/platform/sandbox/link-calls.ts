@@ -3,7 +3,7 @@ import type { LinkOptions, SandboxHandle, SandboxRoute } from "#domain/sandbox/p
 import { PAUSED_STATUSES } from "#domain/sandbox/status";
 import { Fault, unwrap } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
-import { type AgentCall, callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
+import { type AgentCall, callAgent, PausedSandbox, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import type { RouteCache } from "#platform/sandbox/route-cache";
 import { AgentSandbox } from "#protocol/host-agent";
 
@@ -42,8 +42,9 @@ export class LinkCalls {
   }
 
   /**
-   * Calls the supervisor. When the host says that the lease is stale, nothing has happened yet: the sandbox's object is
-   * asked for a new route and the call is made once more. When the connection broke, only a repeatable call is.
+   * Calls the supervisor. When the host says that the lease is stale, or the sandbox paused, nothing has happened yet: the
+   * sandbox's object is asked for a new route and the call is made once more. When the connection broke, only a
+   * repeatable call is.
    */
   async call(call: Call): Promise<Response> {
     for (let attempt = 1; ; attempt++) {
@@ -53,10 +54,7 @@ export class LinkCalls {
         const { path, query, repeatable, onRoute, ...rest } = call;
         return await callAgent({ ...this.#at(route, `${path}${search(query)}`), ...rest });
       } catch (error) {
-        if (!(error instanceof Fault) || error.code !== "host_lost") throw error;
-        this.#target.routes.lose(this.#key, route.generation);
-        const harmless = error instanceof StaleLease || call.repeatable === true;
-        if (!harmless || attempt > 1 || call.body instanceof ReadableStream) throw error;
+        if (attempt > 1 || !this.#mayRepeat(call, route, error)) throw error;
       }
     }
   }
@@ -72,7 +70,7 @@ export class LinkCalls {
   /** What has become of the sandbox that had this generation. */
   async look(generation: number): Promise<Whereabouts> {
     try {
-      const { address, token } = await this.#route();
+      const { address, token } = await this.#routeAsItIs();
       const path = `/v1/sandboxes/${this.#target.sandboxId}`;
       const response = await callAgent({ address, token, method: "GET", path, deadlineMs: LOOK_DEADLINE_MS });
       const there = await readAnswer(response, AgentSandbox);
@@ -88,6 +86,18 @@ export class LinkCalls {
     const { handle, teamId, routes } = this.#target;
     if (this.#options.quiet || !routes.mustTell(this.#key, route.timed)) return;
     waitUntil(handle.touch(teamId).catch(() => {}));
+  }
+
+  #mayRepeat(call: Call, { generation }: SandboxRoute, error: unknown): boolean {
+    const { routes } = this.#target;
+    const canRepeat = !(call.body instanceof ReadableStream);
+    if (error instanceof PausedSandbox) {
+      routes.drop(this.#key);
+      return canRepeat && this.#options.wake !== false;
+    }
+    if (!(error instanceof Fault) || error.code !== "host_lost") return false;
+    routes.lose(this.#key, generation);
+    return canRepeat && (error instanceof StaleLease || call.repeatable === true);
   }
 
   /** There is no route to a sandbox that is paused; only its object knows that it will go on. */
@@ -107,6 +117,12 @@ export class LinkCalls {
     const found = unwrap(await handle.route(teamId, { lost, ...this.#options }));
     routes.keep(this.#key, found, this.#options.quiet !== true);
     return found;
+  }
+
+  /** The route without waking the sandbox, and without counting as use. */
+  async #routeAsItIs(): Promise<SandboxRoute> {
+    const { handle, teamId, routes } = this.#target;
+    return routes.look(this.#key).route ?? unwrap(await handle.route(teamId, { wake: false, quiet: true }));
   }
 
   #at({ address, token }: SandboxRoute, path: string): Pick<AgentCall, "address" | "token" | "path"> {

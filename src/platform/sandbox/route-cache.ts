@@ -46,6 +46,11 @@ export class RouteCache {
     this.#put(key, { route: undefined, lost: generation, toldAt: undefined });
   }
 
+  /** The route is of no use any more, though nothing was lost. */
+  drop(key: string): void {
+    this.#entries.delete(key);
+  }
+
   #put(key: string, entry: Entry): void {
     this.#entries.delete(key);
     this.#entries.set(key, entry);
