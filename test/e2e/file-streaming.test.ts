@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { api } from "#scripts/lib/api";
 import { outcomeOf, TestCapsule } from "#test/node/capsule";
 import { childNamed, memoryFor } from "#test/node/process-facts";
 import { type Started, startedProduct } from "#test/node/started";
@@ -50,6 +51,13 @@ function formOf(path: string, content: Iterable<Uint8Array>): ReadableStream {
       yield END;
     })(),
   );
+}
+
+/** As much again is ready to be sent when the client leaves. */
+function* leavingAfter(size: number, client: AbortController): Generator<Uint8Array> {
+  yield* madeBytes(size);
+  client.abort();
+  yield* madeBytes(size);
 }
 
 test("a gibibyte streams in and out unchanged, and the Worker keeps none of it (R248, R259, R261)", {
@@ -119,19 +127,29 @@ test("a form that ends in its file, and a client that leaves, change nothing (R2
     const cut = ReadableStream.from([text("path", "kept"), head("file"), ...madeBytes(5 * MIB)]);
     expect(await outcomeOf(await capsule.stream(operation, cut, TYPE))).toEqual([400, "invalid_request"]);
     const leaving = new AbortController();
-    const endless = ReadableStream.from(
-      (function* () {
-        yield text("path", "kept");
-        yield head("file");
-        yield* madeBytes(5 * MIB);
-        leaving.abort();
-        yield* madeBytes(5 * MIB);
-      })(),
-    );
-    await expect(capsule.stream(operation, endless, TYPE, leaving.signal)).rejects.toThrow();
+    const content = formOf("kept", leavingAfter(5 * MIB, leaving));
+    await expect(capsule.stream(operation, content, TYPE, leaving.signal)).rejects.toThrow();
   }
-  await expect.poll(() => capsule.shell("ls -A; cat kept")).toBe("kept\nold");
+  await expect.poll(() => capsule.shell("ls -A; cat kept"), { timeout: 20_000 }).toBe("kept\nold");
   await capsule.shell("rm kept");
+});
+
+test("a raw upload whose client leaves changes nothing either", async () => {
+  const headers = { "x-api-key": product.apiKey };
+  const call = api(product.url, headers);
+  const { id } = await call<{ id: string }>("POST", "/api/v1/workspaces", { name: "raw", runtime: "base" });
+  const files = `/api/v1/sandboxes/${id}/files`;
+  await call("PUT", `${files}/content`, { path: "kept", content: "old" });
+  const leaving = new AbortController();
+  const upload = fetch(`${product.url}${files}/upload?path=kept`, {
+    ...{ method: "PUT", headers: { ...headers, "content-type": "application/octet-stream" }, signal: leaving.signal },
+    ...{ body: ReadableStream.from(leavingAfter(5 * MIB, leaving)), duplex: "half" },
+  } as RequestInit);
+  await expect(upload).rejects.toThrow();
+  const names = async () =>
+    (await call<{ items: { name: string }[] }>("GET", `${files}/entries`)).items.map(({ name }) => name);
+  await expect.poll(names, { timeout: 20_000 }).toEqual(["kept"]);
+  expect((await call<{ content: string }>("GET", `${files}/content?path=kept`)).content).toBe("old");
 });
 
 test("six hundred small files go in, are listed and come out in seconds", async () => {

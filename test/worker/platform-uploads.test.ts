@@ -33,6 +33,18 @@ test.for(WRITES)(
   },
 );
 
+test("a small file is one request to its host, a large one is preceded by a look (R242)", async () => {
+  const requests = async (size: number) => {
+    const form = formOf(["path", "f"], ["file", new Uint8Array(size)]);
+    await capsule.t.call("POST", `/v1/capsules/${capsule.id}/files/write`, form, {
+      ...{ "content-type": FORM_TYPE, "content-length": String(form.length) },
+    });
+    return inside.asked.splice(0).map(({ method, path }) => `${method} ${path}`);
+  };
+  expect(await requests(1000)).toEqual(["PUT /files/content"]);
+  expect(await requests(300_000)).toEqual(["GET /health", "PUT /files/content"]);
+});
+
 test.for(WRITES)("%s replaces a file, and an empty one is a file too (R245)", async (write) => {
   for (const content of ["first", ""]) {
     expect((await upload(write, formOf(["path", "f"], ["file", bytes(content)]))).status).toBe(204);

@@ -255,3 +255,34 @@ test("an answer that is not understood is no crash", async () => {
   agent.inside = () => new Response("abc");
   await expect(link.read("x")).rejects.toMatchObject({ code: "sandbox_failed" });
 });
+
+test("an upload whose stream breaks is refused and given up, never ended as if it were whole (R245)", async () => {
+  await link.exec(exec);
+  const received: string[] = [];
+  agent.inside = async (request, path) => {
+    if (path === "/health") return Response.json({ v: 1, pid: 1 });
+    received.push(await request.text());
+    return Response.json(STAT);
+  };
+  let pulled = 0;
+  const broken = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (pulled++ < 3) controller.enqueue(new Uint8Array(300_000));
+      else controller.error(new Error("the client is gone"));
+    },
+  });
+  const writing = link.write("f", broken, { overwrite: true });
+  await expect(writing).rejects.toMatchObject({ code: "invalid" });
+  expect(received).toEqual([]);
+});
+
+test("H2 a host that vanished under an upload is noticed, however long the upload may take", async () => {
+  vi.useFakeTimers({ toFake: [...TIMERS] });
+  agent.inside = (_, path) => (path === "/health" ? Response.json({ v: 1, pid: 1 }) : never());
+  const slow = new ReadableStream<Uint8Array>({ pull: () => new Promise<void>(() => {}) });
+  const lost = expect(link.write("f", slow, { overwrite: true })).rejects.toMatchObject({ code: "host_lost" });
+  await vi.waitFor(() => expect(agent.count("GET", "/supervisor/v1/health")).toBe(1));
+  agent.up = false;
+  await vi.advanceTimersByTimeAsync(40_000);
+  await lost;
+});

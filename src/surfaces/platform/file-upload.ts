@@ -9,6 +9,8 @@ import { orInvalid } from "#surfaces/platform/file-shapes";
 export const MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
 /** What a form may take beside the file. */
 const FORM_ROOM_BYTES = 1024 * 1024;
+/** The file of a form of at most this size is sent on in one piece. */
+const SMALL_FORM_BYTES = 256 * 1024;
 const MAX_PATH_BYTES = 4096;
 
 export const UPLOAD_FORM: Record<string, FormField> = {
@@ -26,26 +28,31 @@ export function receiveUpload(ctx: Ctx, link: SandboxLink, request: FormRequest,
     if (limitBytes !== undefined && announced > limitBytes + FORM_ROOM_BYTES) {
       throw new Fault("too_large", `a file has at most ${limitBytes} bytes here`);
     }
+    const whole = announced > 0 && announced <= SMALL_FORM_BYTES;
     let path: string | undefined;
     for await (const part of parts) {
       if (part.name === "path") path = await readPath(part);
       if (part.name !== "file") continue;
       const into = path;
-      return orInvalid(() => (into === undefined ? beforePath(ctx, link, part, parts) : write(link, into, part)));
+      const write: Write = async (to) =>
+        void (await link.write(to, whole ? await readWhole(part) : part.body, { overwrite: true }));
+      return orInvalid(() => (into === undefined ? beforePath(ctx, link, write, parts) : write(into)));
     }
     throw missing(path === undefined ? "path" : "file");
   };
   return readForm(request, receive, limitBytes);
 }
 
-const write = async (link: SandboxLink, path: string, { body }: Part): Promise<void> =>
-  void (await link.write(path, body, { overwrite: true }));
+type Write = (path: string) => Promise<void>;
+
+/** Bytes need no look at the sandbox before they are sent, as a stream does, which can be sent once only. */
+const readWhole = async ({ body }: Part): Promise<Uint8Array> => new Uint8Array(await new Response(body).arrayBuffer());
 
 /** A file that comes before its path waits under a name of its own in the sandbox (R260). */
-async function beforePath(ctx: Ctx, link: SandboxLink, file: Part, parts: AsyncIterable<Part>): Promise<void> {
+async function beforePath(ctx: Ctx, link: SandboxLink, write: Write, parts: AsyncIterable<Part>): Promise<void> {
   const waiting = `.longshore-${ctx.newId("operation")}.tmp`;
   try {
-    await write(link, waiting, file);
+    await write(waiting);
     for await (const part of parts) {
       if (part.name === "path") return void (await link.move(waiting, await readPath(part), true));
     }
