@@ -5,6 +5,7 @@ import { ownOrigin } from "#http/app-url";
 import { docsPage, landingPage } from "#http/docs";
 import { withStandardHeaders } from "#http/headers";
 import { loginPage } from "#http/login-page";
+import { servePreview } from "#http/preview";
 import { requestIdOf } from "#http/request-id";
 import type { AuthSettings, BaseCtx } from "#http/surface";
 import { type AppEnv, answerFault, surfaceApp } from "#http/surface-app";
@@ -27,6 +28,7 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
   const [primary] = surfaces;
   if (!primary) throw new Error("no surface is served");
 
+  addPreviews(app, contextOf);
   app.use(async (c, next) => {
     const startedAt = Date.now();
     const requestId = requestIdOf(c.req.raw, startedAt);
@@ -50,6 +52,19 @@ export function createApp(contextOf: (env: Env, requestId: string) => BaseCtx): 
   app.notFound((c) => answerFault(c, primary, new Fault("route_not_found", "no such route")));
   app.onError((error, c) => answerFault(c, primary, error));
   return app;
+}
+
+/** Ports of sandboxes have host names of their own, and nothing of the API is served there. */
+function addPreviews(app: Hono<AppEnv>, contextOf: (env: Env, requestId: string) => BaseCtx): void {
+  app.use(async (c, next) => {
+    const startedAt = Date.now();
+    const base = contextOf(c.env, requestIdOf(c.req.raw, startedAt));
+    const preview = await servePreview(base, settingsOf(c.env), c.req.raw);
+    if (!preview) return next();
+    const { hostname: host } = new URL(c.req.url);
+    base.log.info("preview", { method: c.req.method, host, status: preview.status, ms: Date.now() - startedAt });
+    return preview;
+  });
 }
 
 const settingsOf = (env: Env): AuthSettings => ({

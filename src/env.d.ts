@@ -26,6 +26,8 @@ interface __BaseEnv_Env {
   MAX_DISK_MB?: string;
   /** Header in which the reverse proxy in front of a server of one's own writes who called it. */
   TRUSTED_PROXY_HEADER?: string;
+  /** Domain below which ports of sandboxes are shown, such as `preview.example.net`; `localhost` always works locally. */
+  PREVIEW_DOMAIN?: string;
   /** What sandboxes may reach outside: `off` (the default), `public`, or names separated by commas. */
   SANDBOX_EGRESS?: string;
   /** Sender of letters, an address the e-mail binding may send from; without it letters stay in the outbox. */

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import type { Log } from "#kernel/log";
@@ -12,11 +13,13 @@ import {
   StartSandbox,
 } from "#protocol/host-agent";
 import { Failure } from "./failure.ts";
+import { type PortTarget, passRequest, passUpgrade } from "./ports.ts";
 import { proxy } from "./proxy.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { Claims, TokenReader } from "./tokens.ts";
 
 const MAX_BODY_BYTES = 64 * 1024;
+const PORT_PATH = /^\/v1\/sandboxes\/([^/?]+)\/ports\/([^/?]+)([/?].*)?$/;
 const SANDBOX_PATH =
   /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw|metrics|snapshot))?(\?.*)?$/;
 
@@ -32,12 +35,18 @@ export function createAgentServer(options: Options): Server {
   server.requestTimeout = 0;
   server.headersTimeout = MINUTE;
   server.keepAliveTimeout = 2 * MINUTE;
+  server.on("upgrade", (request, socket, head) => {
+    socket.on("error", () => {});
+    upgrade(options, request, socket, head).catch((error) => failUpgrade(options.log, socket, error));
+  });
   return server;
 }
 
 async function handle(options: Options, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const target = request.url ?? "/";
   if (target === "/v1/health" && request.method === "GET") return json(response, options.health());
+  const port = await portTarget(options, request);
+  if (port) return passRequest(port, request, response);
   const claims = await options.tokens.read(request.headers.authorization);
   const [, id, path, verb, query = ""] = SANDBOX_PATH.exec(target) ?? [];
   if (id === undefined) throw new Failure("invalid", "no such operation");
@@ -47,6 +56,24 @@ async function handle(options: Options, request: IncomingMessage, response: Serv
   if (path === undefined) return lifecycle(options, claims, query, request, response);
   allow(claims, "use");
   await proxy(await options.sandboxes.running(id, claims.gen), `${path}${query}`, request, response);
+}
+
+async function upgrade(options: Options, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  const port = await portTarget(options, request);
+  if (!port) throw new Failure("invalid", "no such operation");
+  await passUpgrade(port, request, socket, head);
+}
+
+/** The port that a request is for; undefined when it is for something else. */
+async function portTarget({ tokens, sandboxes }: Options, request: IncomingMessage): Promise<PortTarget | undefined> {
+  const [, id, port, path = "/"] = PORT_PATH.exec(request.url ?? "") ?? [];
+  if (id === undefined || port === undefined) return undefined;
+  const claims = await tokens.read(request.headers.authorization);
+  if (claims.sub !== id) throw new Failure("unauthorized", "the token is for another sandbox");
+  allow(claims, "use");
+  if (!/^[1-9][0-9]{0,4}$/.test(port)) throw new Failure("invalid", "a port is 1 to 65535");
+  const sandbox = await sandboxes.running(id, claims.gen);
+  return { sandbox, port, path: path.startsWith("/") ? path : `/${path}` };
 }
 
 async function answerVerb(
@@ -125,13 +152,25 @@ function json(response: ServerResponse, value: unknown, status = 200): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
 }
 
+function failUpgrade(log: Log, socket: Duplex, error: unknown): void {
+  const { code, message, status } = asFailure(log, error);
+  const body = JSON.stringify({ error: { code, message } });
+  const head = [`HTTP/1.1 ${status} Refused`, "content-type: application/json", "connection: close"];
+  socket.end([...head, `content-length: ${Buffer.byteLength(body)}`, "", body].join("\r\n"));
+}
+
+function asFailure(log: Log, error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  log.error("a request failed", { error });
+  return new Failure("internal", "internal error");
+}
+
 function fail(log: Log, request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const failure = error instanceof Failure ? error : new Failure("internal", "internal error");
-  if (failure.code === "internal") log.error("a request failed", { error });
+  const failure = asFailure(log, error);
   // A body that nobody reads must not be taken for the next request.
   if (!request.complete) response.setHeader("connection", "close");
   json(response, { error: { code: failure.code, message: failure.message } }, failure.status);

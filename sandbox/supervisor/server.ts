@@ -4,6 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { FILE_SORTS, SUPERVISOR_ERRORS } from "#protocol/supervisor-values";
 import { json, nothing, type Routes, route, untilClosed, wholeBody } from "./call.ts";
 import { openContent, readChunks, writeContent } from "./content.ts";
+import { passToPort } from "./dial.ts";
 import { Commands } from "./exec.ts";
 import { globFiles } from "./glob.ts";
 import {
@@ -43,6 +44,7 @@ export function serve(socket: Duplex, { root, environment, onClose }: Options): 
     ...execRoutes(new Commands(launcher), launcher),
     ...processRoutes(new Processes(launcher)),
     ...fileRoutes(workspace),
+    ...PORT_ROUTES,
   };
   const session: Http2Session = performServerHandshake(socket, { settings: { initialWindowSize: WINDOW_BYTES } });
   session.on("stream", (stream: ServerHttp2Stream, headers) => {
@@ -99,6 +101,8 @@ function execRoutes(commands: Commands, launcher: Launcher): Routes {
     },
   };
 }
+
+const PORT_ROUTES: Routes = { "POST /v1/ports/*": ({ stream, name }) => passToPort(stream, name) };
 
 function fileRoutes(workspace: Workspace): Routes {
   const located = (query: URLSearchParams) => workspace.locate(requiredParam(query, "path"));

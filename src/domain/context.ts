@@ -11,6 +11,7 @@ import type { Mailer } from "#domain/mail/ports";
 import type { ModelCatalog } from "#domain/model/ports";
 import type { OAuthPort } from "#domain/oauth/ports";
 import type { Outbound } from "#domain/outbound/ports";
+import type { PreviewPort } from "#domain/preview/ports";
 import type { PrincipalPort } from "#domain/principal/ports";
 import type { SandboxLimits } from "#domain/sandbox/limits";
 import type { SandboxPort } from "#domain/sandbox/ports";
@@ -41,6 +42,7 @@ export type Ports = {
   mailer: Mailer;
   oauth: OAuthPort;
   outbound: Outbound;
+  previews: PreviewPort;
   deliveries: DeliveryPort;
   passwords: Passwords;
   builds: BuildPort;

@@ -15,6 +15,7 @@ import { catalog } from "#platform/models/catalog";
 import { oauthPort } from "#platform/oauth/port";
 import { outbound } from "#platform/outbound/outbound";
 import { makePasswords } from "#platform/passwords";
+import { previewPort } from "#platform/preview/port";
 import { principalPort } from "#platform/principal/port";
 import { makeSandboxPort } from "#platform/sandbox/port";
 import { secretBox } from "#platform/secret-box";
@@ -36,6 +37,7 @@ const portsOf = (env: Env): Ports => ({
   mailer: mailer(env),
   oauth: oauthPort(env),
   outbound: outbound(env),
+  previews: previewPort(env),
   deliveries: deliveryPort(env),
   passwords: makePasswords(),
   builds: buildPort(env),

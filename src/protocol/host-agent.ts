@@ -18,6 +18,8 @@ import { ChunkHash } from "#protocol/chunks";
  *                                              its supervisor wait meanwhile. Whoever hangs up ends it.
  *   GET    /v1/sandboxes/{id}/metrics?tier=10m|2h|24h|all  200 AgentMetrics; also of a paused one (either act)
  *   DELETE /v1/sandboxes/{id}?files=keep|wipe  204 when nothing of it runs any more (act "lifecycle")
+ *   *      /v1/sandboxes/{id}/ports/{port}/...  is passed to the program that listens there, an upgrade too, as
+ *                                              `protocol/preview` describes (act "use")
  *   *      /v1/sandboxes/{id}/supervisor/v1/... is passed to the supervisor inside, from its own /v1 on (act "use")
  *
  * Failures are `{ error: { code, message } }` with an `AgentErrorCode`. A generation below the newest one seen for a
@@ -39,6 +41,8 @@ export const AGENT_ERROR_CODES = [
   "snapshot_failed",
   "transfer_failed",
   "sandbox_lost",
+  "port_closed",
+  "port_busy",
   "internal",
 ] as const;
 export type AgentErrorCode = (typeof AGENT_ERROR_CODES)[number];
@@ -55,6 +59,8 @@ export const AGENT_STATUS: Record<AgentErrorCode, number> = {
   snapshot_failed: 503,
   transfer_failed: 503,
   sandbox_lost: 502,
+  port_closed: 502,
+  port_busy: 503,
   internal: 500,
 };
 export const AgentError = z.object({

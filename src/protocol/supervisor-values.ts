@@ -20,6 +20,7 @@ export const SUPERVISOR_ERRORS = {
   not_supported: 501,
   conflict: 409,
   disk_full: 507,
+  port_closed: 502,
   too_large: 413,
   internal: 500,
 } as const;

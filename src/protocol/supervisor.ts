@@ -26,6 +26,8 @@ import {
  *   POST   /processes/{selector}/resize { cols, rows }  204: the size of its terminal
  *   DELETE /processes/{selector}?signal              204: SIGKILL (the default) when its whole tree is dead, SIGTERM
  *                                                    when the tree was told; 404 once it has ended
+ *   POST   /ports/{port}                             200: from then on the request's body goes to that port of the
+ *                                                    sandbox's loopback, and what comes from there is the answer's
  *   GET    /files/stat?path                          200 FileStat
  *   GET    /files/list?path&sortBy&order&offset&limit 200 FileList: direct children
  *   GET    /files/content?path[&maxBytes]            200 bytes; header `x-file-stat` holds the FileStat, URI-encoded JSON

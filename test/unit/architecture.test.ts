@@ -13,6 +13,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   "src/surfaces/platform": ["#kernel", "#domain", "#http", "#protocol", "#surfaces/platform"],
   "src/surfaces/runtime": ["#kernel", "#domain", "#http", "#protocol", "#surfaces/runtime"],
   "src/surfaces/chunks": ["#kernel", "#domain", "#http", "#protocol"],
+  "src/surfaces/extras": ["#kernel", "#domain", "#http", "#surfaces/extras"],
   "src/surfaces/setup": ["#kernel", "#domain", "#http", "#surfaces/setup"],
   sandbox: ["#kernel", "#protocol", "#sandbox"],
 };

@@ -47,6 +47,7 @@ const SUPERVISOR_FAULTS: Record<SupervisorErrorCode, FaultCode> = {
   conflict: "conflict",
   disk_full: "disk_full",
   too_large: "too_large",
+  port_closed: "sandbox_failed",
   internal: "sandbox_failed",
 };
 
@@ -62,6 +63,8 @@ const AGENT_FAULTS: Record<AgentErrorCode, FaultCode | "stale" | "paused"> = {
   snapshot_failed: "sandbox_failed",
   transfer_failed: "sandbox_failed",
   sandbox_lost: "host_lost",
+  port_closed: "sandbox_failed",
+  port_busy: "sandbox_failed",
   internal: "sandbox_failed",
 };
 

@@ -62,6 +62,7 @@ export function ctxOf(actor: Actor): Ctx {
     mailer: missing("mailer"),
     oauth: missing("oauth"),
     outbound: missing("outbound"),
+    previews: missing("previews"),
     deliveries: missing("deliveries"),
     passwords: missing("passwords"),
     builds: missing("builds"),

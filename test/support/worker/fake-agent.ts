@@ -108,7 +108,7 @@ export class FakeAgent {
   #use(request: Request, id: string, generation: number, rest: string): Response | Promise<Response> {
     if (this.running.get(id) !== generation) return refusal("sandbox_not_running", 409);
     if (this.frozen.has(id)) return refusal("sandbox_paused", 409);
-    return this.inside(request, rest.slice("/supervisor/v1".length));
+    return this.inside(request, rest.replace("/supervisor/v1", ""));
   }
 }
 

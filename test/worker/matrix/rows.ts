@@ -207,6 +207,11 @@ const administration: Record<string, Row> = {
   adminSetUserActive: admin({ ids: { id: "user" }, body: { active: false } }),
 };
 
+const extras: Record<string, Row> = {
+  // The deployment of these tests has no domain for it.
+  createPreviewLink: { profile: "write+key", ids: { id: "sandbox" }, body: { port: 8080 }, pass: [503] },
+};
+
 const setup: Record<string, Row> = {
   createOwner: { profile: "setup", body: { email: "owner@example.test" } },
   inviteHost: { profile: "setup", body: {} },
@@ -228,6 +233,7 @@ export const rows: ReadonlyMap<string, Row> = new Map([
   ...named("runtime", runtime),
   ...named("platform", { ...platform, ...channels, ...administration }),
   ...named("platform", { ...capsules, ...processes, ...files, ...templates, ...metrics, ...builds }),
+  ...named("extras", extras),
   ...named("setup", setup),
   ...named("chunks", chunks),
 ]);
