@@ -4,6 +4,8 @@ import { parseArgs } from "node:util";
 import { randomToken } from "#kernel/digest";
 import { NODE_FLAGS } from "#sandbox/host-agent/flags";
 import { type Api, api } from "#scripts/lib/api";
+import { bundleSandboxPrograms } from "#scripts/lib/bundle";
+import { CONTAINER_APIS, type ContainerApi, containerTables, usingContainers } from "#scripts/lib/containers";
 import { ROOT } from "#scripts/lib/paths";
 import { run } from "#scripts/lib/run";
 import { newEncryptionKey, newSigningKey } from "#scripts/lib/secrets";
@@ -14,6 +16,8 @@ const HELP = `npm run deploy [-- OPTIONS]
 Deploys Longshore to your Cloudflare account (log in first: npx wrangler login). Safe to repeat.
 
   --dry-run       bundle for production and show what would be bound; needs no account
+  --containers A  lets sandboxes run in Cloudflare Containers where no host has room; A is "native" or "sdk", see README,
+                  "Where sandboxes run". Deploying them builds an image and needs a Docker engine
   --owner EMAIL   on the first deployment: who owns it; prints that owner's API key once
   --invite-host   prints a one-time token with which a machine of yours registers to run sandboxes
 
@@ -26,6 +30,11 @@ const WRANGLER = join(ROOT, "node_modules", ".bin", "wrangler");
 const CONFIG = join(ROOT, ".wrangler.production.toml");
 const LOCAL_ID = "00000000-0000-0000-0000-000000000000";
 
+/** A bundle is looked at without the image that would go with it. */
+const NO_IMAGE = "--containers-rollout=none";
+
+const wranglerOfSdk = (args: string[], what: string) =>
+  run(WRANGLER, [...args, "--config", join(ROOT, "wrangler.sdk.toml")], what);
 const wrangler = (args: string[], what: string, stdin?: string) =>
   run(WRANGLER, [...args, "--config", CONFIG, "--env", "production"], what, stdin);
 
@@ -33,6 +42,7 @@ await main(async () => {
   const { values } = parseArgs({
     options: {
       "dry-run": { type: "boolean" },
+      containers: { type: "string" },
       owner: { type: "string" },
       "invite-host": { type: "boolean" },
       help: { type: "boolean" },
@@ -42,18 +52,23 @@ await main(async () => {
     say(HELP);
     return 0;
   }
-  writeConfig(LOCAL_ID);
+  const containers = containerApi(values.containers);
+  if (containers) await bundleSandboxPrograms();
+  writeConfig(LOCAL_ID, containers);
   if (values["dry-run"]) {
-    say(await wrangler(["deploy", "--dry-run", "--outdir", join(ROOT, "dist", "production")], "Bundling"));
+    const dry = ["deploy", "--dry-run", "--outdir"];
+    if (containers === "sdk") say(await wranglerOfSdk([...dry, join(ROOT, "dist", "sdk"), NO_IMAGE], "Bundling"));
+    say(await wrangler([...dry, join(ROOT, "dist", "production"), NO_IMAGE], "Bundling"));
     return 0;
   }
   await run(WRANGLER, ["whoami"], "Looking for your Cloudflare login").catch(() => {
     throw new Problem("You are not logged in to Cloudflare.", "Run: npx wrangler login");
   });
-  writeConfig(await step("Finding or creating the database", databaseId));
+  writeConfig(await step("Finding or creating the database", databaseId), containers);
   await step("Migrating the database", () =>
     wrangler(["d1", "migrations", "apply", "DB", "--remote"], "The migration"),
   );
+  if (containers === "sdk") await step("Deploying the containers", () => wranglerOfSdk(["deploy"], "The deployment"));
   const deployed = await step("Deploying", () => wrangler(["deploy"], "The deployment"));
   const fresh = await step("Storing the secrets", ensureSecrets);
   const url = /https:\/\/[^\s]+/.exec(deployed)?.[0];
@@ -67,8 +82,16 @@ await main(async () => {
   return 0;
 });
 
-function writeConfig(id: string): void {
-  writeFileSync(CONFIG, readFileSync(join(ROOT, "wrangler.toml"), "utf8").replaceAll(LOCAL_ID, id));
+function writeConfig(id: string, containers: ContainerApi | undefined): void {
+  const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replaceAll(LOCAL_ID, id);
+  const tables = containers && containerTables({ api: containers, prefix: "env.production." });
+  writeFileSync(CONFIG, tables ? usingContainers(config, "auto") + tables : config);
+}
+
+function containerApi(name: string | undefined): ContainerApi | undefined {
+  const api = CONTAINER_APIS.find((each) => each === name);
+  if (name !== undefined && !api) throw new Problem(`--containers ${name} is unknown.`, "It is native or sdk.");
+  return api;
 }
 
 async function databaseId(): Promise<string> {
