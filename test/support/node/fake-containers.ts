@@ -6,7 +6,8 @@ import { createLog } from "#kernel/log";
 import { ContainerHost, type ContainerRow } from "#objects/container/container-host";
 import type { ContainerAdapter } from "#platform/sandbox/container-adapter";
 import { type NativeApi, NativeContainer } from "#platform/sandbox/container-native";
-import { SdkContainer, type SdkSandbox } from "#platform/sandbox/container-sdk";
+import { RemoteContainer, type SdkContainerRpc } from "#platform/sandbox/container-remote";
+import type { SdkSandbox } from "#platform/sandbox/container-sdk";
 import { signControlToken } from "#platform/sandbox/control-token";
 import { signerOf } from "#platform/signing";
 import { CONTAINER_AGENT_PORT, CONTAINER_HOST, CONTAINER_IMAGE } from "#protocol/container";
@@ -47,37 +48,45 @@ export async function nativeContainer(): Promise<Made> {
   return { adapter: new NativeContainer(api, () => {}), container };
 }
 
-/** The class `Sandbox` of the SDK with a real agent behind it; a backup is a copy of one folder, listed in a bucket. */
-export class FakeSandbox implements SdkSandbox {
-  readonly container: LocalContainer;
-  readonly backups = new Map<string, string>();
-  readonly bucket = {
-    list: async ({ prefix }: { prefix: string }) => ({
-      objects: [...this.backups.keys()]
-        .map((id) => ({ key: `backups/${id}/data.sqsh` }))
-        .filter(({ key }) => key.startsWith(prefix)),
-    }),
-    delete: async (keys: string[]) => {
-      for (const key of keys) this.backups.delete(key.split("/")[1] ?? "");
-    },
-  };
+/** The bucket of backups: what the real one would hold of each is a copy on disk. */
+class FakeBucket {
+  readonly copies = new Map<string, string>();
 
-  constructor(container: LocalContainer) {
-    this.container = container;
+  async list({ prefix }: { prefix: string }) {
+    const keys = [...this.copies.keys()].map((id) => `backups/${id}/data.sqsh`);
+    return { objects: keys.filter((key) => key.startsWith(prefix)).map((key) => ({ key })) };
+  }
+
+  async delete(keys: string[]) {
+    for (const key of keys) this.copies.delete(key.split("/")[1] ?? "");
+  }
+}
+
+type FakeEnv = { BACKUP_BUCKET: FakeBucket; BACKUP_LOCAL: string };
+
+/** Stands in for the class `Sandbox` of the SDK, with a real agent behind it; a backup is a copy of one folder. */
+export class FakeSandbox implements SdkSandbox {
+  readonly ctx: { local: LocalContainer };
+  readonly env: FakeEnv;
+  enableInternet = true;
+
+  constructor(ctx: { local: LocalContainer }, env: FakeEnv) {
+    this.ctx = ctx;
+    this.env = env;
   }
 
   async getState() {
-    return { status: this.container.running ? "healthy" : "stopped" };
+    return { status: this.ctx.local.running ? "healthy" : "stopped" };
   }
 
   async containerFetch(request: Request, port: number) {
     if (port !== CONTAINER_AGENT_PORT) throw new Error(`nothing listens on port ${port}`);
-    return this.container.fetch(request);
+    return this.ctx.local.fetch(request);
   }
 
   async startProcess(command: string, options: { processId: string; env: Record<string, string>; cwd: string }) {
     if (!command.endsWith("/opt/longshore/container-agent.mjs")) throw new Error(`cannot run ${command}`);
-    this.container.start(options.env);
+    this.ctx.local.start(options.env);
     return { id: options.processId };
   }
 
@@ -85,28 +94,32 @@ export class FakeSandbox implements SdkSandbox {
     if (!/^\/(workspace|home|tmp|var\/tmp|app)(\/|$)/.test(dir) || ttl <= 0)
       throw new Error("InvalidBackupConfigError");
     const id = crypto.randomUUID();
-    this.backups.set(id, this.container.copy("workspace"));
+    this.env.BACKUP_BUCKET.copies.set(id, this.ctx.local.copy("workspace"));
     return { id, dir, localBucket: true };
   }
 
   async restoreBackup({ id, dir }: { id: string; dir: string }) {
-    const copy = this.backups.get(id);
+    const copy = this.env.BACKUP_BUCKET.copies.get(id);
     if (copy === undefined) throw new Error("BackupNotFoundError");
-    this.container.put(copy, "workspace");
+    this.ctx.local.put(copy, "workspace");
     return { success: true, dir, id };
   }
 
   renewActivityTimeout() {}
 
   destroy() {
-    return this.container.kill();
+    return this.ctx.local.kill();
   }
 }
 
-export async function sdkContainer(): Promise<Made & { sandbox: FakeSandbox }> {
-  const sandbox = new FakeSandbox(await LocalContainer.create());
-  const adapter = new SdkContainer(sandbox, { bucket: sandbox.bucket, localBucket: true });
-  return { adapter, container: sandbox.container, sandbox };
+/** Makes containers that objects of the SDK's class hold; `Held` extends `FakeSandbox` in place of the real one. */
+export function sdkContainers(Held: new (ctx: FakeSandbox["ctx"], env: FakeEnv) => SdkContainerRpc) {
+  const env = { BACKUP_BUCKET: new FakeBucket(), BACKUP_LOCAL: "true" };
+  return async (): Promise<Made> => {
+    const container = await LocalContainer.create();
+    const held = new Held({ local: container }, env);
+    return { adapter: new RemoteContainer(() => held), container };
+  };
 }
 
 /** Containers that `make` makes, each behind a host of its own as its object has one, reached over HTTP. */
