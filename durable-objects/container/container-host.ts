@@ -263,16 +263,13 @@ function verbOf(method: string, rest: string, files: string | null): Verb | unde
 
 async function startOf(request: Request): Promise<StartSandbox> {
   const body: unknown = await request.json().catch(() => undefined);
-  const start = StartSandbox.loose().safeParse(body);
+  const start = StartSandbox.safeParse(body);
   if (!start.success) throw new AgentRefusal("invalid", "the body must be a StartSandbox");
   return start.data;
 }
 
 /** What a sandbox begins with is fetched with a token that must not be kept, and is of no use later. */
-function withoutSource(start: StartSandbox): StartSandbox {
-  const { source: _, ...rest } = start as StartSandbox & { source?: unknown };
-  return rest;
-}
+const withoutSource = ({ source: _, ...rest }: StartSandbox): StartSandbox => rest;
 
 /** Files that were saved take the place of those a sandbox begins with. */
 const bootBody = (start: StartSandbox | null, saved: SavedFiles | null): string =>

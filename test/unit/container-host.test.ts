@@ -176,10 +176,11 @@ test("older files are forgotten once newer ones are saved, and all of them by a 
 
 test("what a sandbox begins with is given to its first start only, and not kept", async () => {
   const { container, start, ask, store } = world();
-  await start(1, { source: { token: "secret" } });
+  const source = { root: "a".repeat(64), token: "secret", owner: "team_1" };
+  expect((await start(1, { source })).status).toBe(200);
   expect(JSON.stringify(store.row)).not.toContain("secret");
   await ask("DELETE", "?files=keep", 2);
-  await start(3, { source: { token: "secret" } });
+  await start(3, { source });
   expect(container.bodies.map((body) => "source" in (body as object))).toEqual([true, false]);
 });
 

@@ -36,6 +36,8 @@ test.for<[why: string, use: ContainerUse, sizes: Partial<Sandbox>, placed: objec
   ["always", "always", {}, { ok: true, value: CONTAINER }],
   ["one too large, beside hosts", "fallback", { vcpus: 8 }, { ok: false, code: "no_hosts_available" }],
   ["one too large, without hosts", "always", { memoryMb: 20_000 }, { ok: false, code: "invalid" }],
+  ["one with a template's files", "fallback", { templateId: "tpl_1" }, { ok: false, code: "no_hosts_available" }],
+  ["one with a template's files", "always", { templateId: "tpl_1" }, { ok: false, code: "no_hosts_available" }],
 ])("a sandbox is placed %s", async ([, use, sizes, expected]) => {
   expect(await placeSandbox(db, await specFor(newTeam(), sizes), null, use)).toMatchObject(expected);
 });

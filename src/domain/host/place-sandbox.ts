@@ -44,8 +44,11 @@ export async function placeSandbox(
   const best = onlyContainers ? undefined : chooseHost(await listHostLoads(db, spec.teamId), spec);
   if (best) return ok({ hostId: best.id, address: best.address });
   const fits = sizeFor({ vcpus: spec.vcpus, memoryMb: spec.memoryMb, diskMb: spec.diskSizeMb }) !== undefined;
-  if (containers !== "never" && !ownHosts && fits) return ok(CONTAINER);
-  if (onlyContainers) return refuse("invalid", "the sandbox is larger than the largest container");
+  // A template's files come from the control plane, which a container cannot reach.
+  const isEmpty = spec.templateId === null;
+  if (containers !== "never" && !ownHosts && fits && isEmpty) return ok(CONTAINER);
+  if (onlyContainers && !fits) return refuse("invalid", "the sandbox is larger than the largest container");
+  if (onlyContainers) return refuse("no_hosts_available", "a container begins empty, and there is no host");
   return refuse("no_hosts_available", "no host has room for the sandbox");
 }
 
