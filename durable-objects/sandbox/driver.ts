@@ -4,11 +4,13 @@ import { stillWanted } from "#domain/sandbox/machine";
 import { networkOf } from "#domain/sandbox/network";
 import type { SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
 import type { DriverEffect, SandboxEvent, SandboxState } from "#domain/sandbox/state";
-import { Fault, type Result, refuse } from "#kernel/fault";
+import { Fault, ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
+import { sourceOf, watchFilling } from "#objects/sandbox/filling";
 import { type KeptMetrics, keepMetrics } from "#objects/sandbox/metrics";
 import { containerUse } from "#platform/sandbox/container-use";
 import { sandboxBackend } from "#platform/sandbox/port";
+import type { SandboxSource } from "#protocol/host-agent";
 
 type EffectOf<T extends DriverEffect["type"]> = Extract<DriverEffect, { type: T }>;
 
@@ -49,11 +51,25 @@ export class SandboxDriver {
     if (!placed.ok) return this.#report({ type: "not_placed", generation, code: placed.code, message: placed.message });
     this.#report({ type: "placed", generation, ...placed.value });
     const network = await networkOf(db, spec, this.#env.SANDBOX_EGRESS ?? "");
-    const answer = await sandboxBackend(this.#env, placed.value).start(spec, generation, network);
+    const source = await this.#sourceOf(spec, placed.value);
+    if (!source.ok) return this.#report({ type: "not_booted", generation, code: source.code, message: source.message });
+    const backend = sandboxBackend(this.#env, placed.value);
+    const starting = backend.start(spec, generation, network, source.value);
+    if (source.value) {
+      const tell = (message: string) => this.#report({ type: "progress", generation, message });
+      await watchFilling(backend, { id: spec.id, generation }, starting, tell);
+    }
+    const answer = await starting;
     if (answer.ok) return this.#report({ type: "booted", generation, machine: answer.value.machine });
     const { code, message } = answer;
     if (code === "host_lost" && Date.now() < giveUpAt) throw new Fault(code, message);
     this.#report({ type: "not_booted", generation, code, message });
+  }
+
+  /** Only the first start fills a sandbox: afterwards its files are its own, whatever became of the template. */
+  #sourceOf(spec: SandboxSpec, place: { hostId: string }): Promise<Result<SandboxSource | null>> {
+    if (this.#owner.state().startedAt !== null) return Promise.resolve(ok(null));
+    return sourceOf(this.#env, drizzle(this.#env.DB), spec, place);
   }
 
   /** Freezes or thaws. What was measured until a pause is kept first: its machine may forget it. */

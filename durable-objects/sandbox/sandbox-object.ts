@@ -10,6 +10,7 @@ import type {
   SandboxRoute,
   SandboxSpec,
   SandboxView,
+  SnapshotUpload,
 } from "#domain/sandbox/ports";
 import { findSandbox, listSandboxesById, specOf } from "#domain/sandbox/repo";
 import { eventOf, RESTARTED, type SandboxReport } from "#domain/sandbox/report";
@@ -33,6 +34,7 @@ import { SandboxDriver } from "#objects/sandbox/driver";
 import { LoadReports } from "#objects/sandbox/load-reports";
 import { KeptMetrics, readMetrics } from "#objects/sandbox/metrics";
 import { SignedRoute } from "#objects/sandbox/signed-route";
+import { SandboxSnapshots } from "#objects/sandbox/snapshots";
 import { SANDBOX_MIGRATIONS, SandboxStore } from "#objects/sandbox/store";
 import { Waiters } from "#objects/sandbox/waiters";
 import { sandboxBackend } from "#platform/sandbox/port";
@@ -68,6 +70,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
     send: (event) => this.#send(event),
     until: (done) => this.#waiters.until(done),
   });
+  readonly #snapshots = new SandboxSnapshots(this.env);
   readonly #route = new SignedRoute(this.env);
   /** Every transition has a deadline, so whoever waits for its end gets an answer. */
   readonly #waiters = new Waiters(() => this.#store.state);
@@ -109,7 +112,21 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   async pause(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
-    return (await this.#unknown(teamId)) ?? this.#ask({ type: "pause", by });
+    const unknown = await this.#unknown(teamId);
+    if (!unknown && this.#snapshots.isTaking) return refuse("sandbox_not_running", "a snapshot of it is being taken");
+    return unknown ?? this.#ask({ type: "pause", by });
+  }
+
+  async snapshot(teamId: string, upload: SnapshotUpload): Promise<Result<string>> {
+    const unknown = await this.#unknown(teamId);
+    if (unknown) return unknown;
+    try {
+      return await this.#snapshots.take(this.ctx.id.name ?? "", () => this.#store.state, upload);
+    } finally {
+      // It was in use, so its idle time begins anew.
+      if (this.#store.state.status === "running") this.#noteActivity(Date.now());
+      this.#arm();
+    }
   }
 
   async resume(teamId: string, by?: Initiator): Promise<Result<SandboxView>> {
@@ -223,7 +240,12 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   }
 
   #tick(): void {
-    this.#send({ type: "tick", idleAt: this.#store.idleAt });
+    this.#send({ type: "tick", idleAt: this.#idleAt });
+  }
+
+  /** A snapshot that is being taken is use. */
+  get #idleAt(): number | null {
+    return this.#snapshots.isTaking ? null : this.#store.idleAt;
   }
 
   /** Answers once the directory knows, so that whoever asked reads there what they were told. */
@@ -277,7 +299,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   #arm(): void {
     const { state } = this.#store;
     const work = [this.#directory.due(), this.#drivers.due(), this.#loads.outbox.due(), this.#metrics.dropAt()];
-    arm(this.ctx, isMoving(state) ? state.deadline : this.#store.idleAt, ...work);
+    arm(this.ctx, isMoving(state) ? state.deadline : this.#idleAt, ...work);
   }
 
   #noteActivity(now: number, tell = now - this.#activityToldAt >= TELL_ACTIVITY_MS): void {

@@ -76,7 +76,7 @@ test("the directory says which backend runs a sandbox", async () => {
 
 test("a deployment without containers says so instead of waiting", async () => {
   const spec = await specFor(newTeam());
-  const started = await sandboxBackend(env, CONTAINER).start(spec, 1, "off");
+  const started = await sandboxBackend(env, CONTAINER).start(spec, 1, "off", null);
   expect(started).toMatchObject({ ok: false, code: "sandbox_failed", message: "this deployment has no containers" });
 });
 

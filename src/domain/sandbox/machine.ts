@@ -53,6 +53,8 @@ export function step(state: SandboxState, event: SandboxEvent, now: number): Ste
     case "not_placed":
     case "not_booted":
       return isBooting ? notBooted(state, event, now) : stay(state);
+    case "progress":
+      return isBooting ? go({ ...state, reason: event.message, deadline: now + BOOT_DEADLINE_MS }) : stay(state);
     case "booted":
       return isBooting ? booted(state, event, now) : stay(state);
     case "pause":

@@ -4,7 +4,7 @@ import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxReport } from "#domain/sandbox/report";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
-import type { AgentMetrics, MetricPoint, MetricTier, NetworkPolicy } from "#protocol/host-agent";
+import type { AgentMetrics, MetricPoint, MetricTier, NetworkPolicy, SandboxSource } from "#protocol/host-agent";
 import type {
   ExecRequest,
   ExecResult,
@@ -66,6 +66,9 @@ export type RouteOptions = {
 /** What the calls of a link may do to the sandbox, as for a route. */
 export type LinkOptions = Pick<RouteOptions, "wake" | "quiet">;
 
+/** Where a snapshot is stored: an upload that has begun, to the chunks of a team, or with an empty id the platform's. */
+export type SnapshotUpload = { uploadId: string; teamId: string; deadlineMs: number };
+
 /** One sandbox's object: lifecycle and placement. Calls name the caller's team, like a session's. */
 export interface SandboxHandle {
   adopt(spec: SandboxSpec): Promise<void>;
@@ -90,6 +93,11 @@ export interface SandboxHandle {
   route(teamId: string, options?: RouteOptions): Promise<Result<SandboxRoute>>;
   /** Notes activity, which puts off the pause of an idle sandbox. */
   touch(teamId: string): Promise<void>;
+  /**
+   * Has the files of a running sandbox stored as an upload of an owner's chunks, and answers with the hash of their
+   * manifest. `sandbox_not_running`, also while another snapshot of it is being taken.
+   */
+  snapshot(teamId: string, upload: SnapshotUpload): Promise<Result<string>>;
   /** What a running or paused sandbox used; `metrics_not_found` of any other. */
   metrics(teamId: string, tier: MetricTier): Promise<Result<SandboxMetrics>>;
   /** Takes what a host tells by itself; `forbidden` of any other than the one the sandbox is placed on. */
@@ -139,12 +147,23 @@ export type SandboxPort = {
  * when the machine does not answer and `sandbox_failed` when it says no.
  */
 export interface SandboxBackend {
-  /** Starts the sandbox unless it runs; safe to repeat for one generation. `network` is what it may reach outside. */
+  /**
+   * Starts the sandbox unless it runs; safe to repeat for one generation. `network` is what it may reach outside, `source`
+   * the files that it begins with unless it has some.
+   */
   start(
     spec: SandboxSpec,
     generation: number,
     network: NetworkPolicy,
+    source: SandboxSource | null,
   ): Promise<Result<{ unenforced: string[]; machine: RunsOn | null }>>;
+  /** How much has come of the files that a starting sandbox begins with; null when none are coming. */
+  filling(sandboxId: string, generation: number): Promise<Result<{ bytes: number; of: number } | null>>;
+  /**
+   * Has the files of a running sandbox sent, by a token for the upload; answers with the hash of their manifest. What
+   * takes longer than `deadlineMs` is `timeout`, and given up there.
+   */
+  snapshot(sandboxId: string, generation: number, token: string, deadlineMs: number): Promise<Result<string>>;
   /** Stops all of a running sandbox where it is; `gone` when it does not run there under this generation. */
   freeze(sandboxId: string, generation: number): Promise<Result<"frozen" | "gone">>;
   /** Lets a frozen one go on. */

@@ -38,6 +38,8 @@ export type SandboxEvent =
   | { type: "placed"; generation: number; hostId: string; address: string }
   | { type: "not_placed"; generation: number; code: FaultCode; message: string }
   | { type: "booted"; generation: number; machine: RunsOn | null }
+  /** Something that takes long goes on. */
+  | { type: "progress"; generation: number; message: string }
   | { type: "not_booted"; generation: number; code: FaultCode; message: string }
   | { type: "pause"; by?: Initiator | undefined }
   | { type: "frozen"; generation: number }

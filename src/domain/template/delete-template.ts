@@ -8,6 +8,7 @@ import { emit } from "#domain/event/emit";
 import { findUsableTemplate, listTemplatesNamed, type Template } from "#domain/template/repo";
 import { MINIMAL, PLATFORM_TEAM } from "#domain/template/values";
 import { Fault } from "#kernel/fault";
+import { MINUTE } from "#kernel/time";
 import { templates } from "#schema";
 
 /**
@@ -40,9 +41,12 @@ export async function deleteAnyTemplate(ctx: Ctx, name: string, teamId?: string)
   await remove(ctx, template, "template.deleted");
 }
 
-async function remove(ctx: Ctx, { id, name, teamId }: Template, action: AuditAction): Promise<void> {
+async function remove(ctx: Ctx, { id, name, teamId, manifest }: Template, action: AuditAction): Promise<void> {
   const owner = inTeam(ctx, teamId);
   const eventTeam = teamId === PLATFORM_TEAM ? null : teamId;
+  const chunks = ctx.chunks.store(teamId);
+  // First, because a deletion that is cut here leaves files that the directory is asked about.
+  if (manifest !== null) await chunks.doubt(manifest, id, ctx.now() + MINUTE);
   const known = ctx.db.select({ id: templates.id }).from(templates).where(eq(templates.id, id));
   await commit(
     ctx.db,
@@ -59,6 +63,7 @@ async function remove(ctx: Ctx, { id, name, teamId }: Template, action: AuditAct
       at: ctx.now(),
     }),
   ).catch(refuseUnmet({ template_not_found: notFound(name).message }));
+  if (manifest !== null) await chunks.release(manifest, id);
   ctx.defer(() => announce(ctx.teams, eventTeam));
 }
 

@@ -1,6 +1,6 @@
 import type { Placement } from "#domain/host/place-sandbox";
 import type { RunsOn, SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
-import { type Result, settle } from "#kernel/fault";
+import { Fault, type Result, settle } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import { callAgent, readAnswer, StaleLease } from "#platform/sandbox/agent-client";
 import { signControlToken } from "#platform/sandbox/control-token";
@@ -11,12 +11,16 @@ import {
   AgentSandbox,
   type MetricTier,
   type NetworkPolicy,
+  type SandboxSource,
+  SnapshotAnswer,
   type StartSandbox,
   USUAL_PIDS,
 } from "#protocol/host-agent";
 
 /** Shorter than the machine's own deadlines, so that a silent host is asked again or given up in time. */
 const START_DEADLINE_MS = 60 * SECOND;
+/** Beyond it a template is too large; while its files come, that is told. */
+const FILL_DEADLINE_MS = 1800 * SECOND;
 const STOP_DEADLINE_MS = 25 * SECOND;
 const PAUSE_CALL_MS = 140 * SECOND;
 const INSPECT_DEADLINE_MS = 5 * SECOND;
@@ -37,10 +41,12 @@ export class HostBackend implements SandboxBackend {
     { id, vcpus, memoryMb, diskSizeMb }: SandboxSpec,
     generation: number,
     network: NetworkPolicy,
+    source: SandboxSource | null,
   ): Promise<Result<{ unenforced: string[]; machine: RunsOn | null }>> {
     const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS }, network };
+    const [body, deadlineMs] = source ? [{ ...wanted, source }, FILL_DEADLINE_MS] : [wanted, START_DEADLINE_MS];
     return settle(async () => {
-      const response = await this.#call(id, generation, "PUT", START_DEADLINE_MS, "", JSON.stringify(wanted));
+      const response = await this.#call(id, generation, "PUT", deadlineMs, "", JSON.stringify(body));
       const { unenforced, machine } = await readAnswer(response, AgentSandbox);
       return { unenforced, machine: machine ? this.#runsOn(machine) : null };
     });
@@ -76,6 +82,27 @@ export class HostBackend implements SandboxBackend {
     });
   }
 
+  filling(id: string, generation: number): Promise<Result<{ bytes: number; of: number } | null>> {
+    return settle(async () => {
+      const response = await this.#call(id, generation, "GET", INSPECT_DEADLINE_MS).catch(unlessStale);
+      return response ? (await readAnswer(response, AgentSandbox)).filling : null;
+    });
+  }
+
+  snapshot(id: string, generation: number, uploadToken: string, deadlineMs: number): Promise<Result<string>> {
+    return settle(async () => {
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(new Fault("timeout", "the snapshot took too long")), deadlineMs);
+      try {
+        const body = JSON.stringify({ token: uploadToken });
+        const response = await this.#call(id, generation, "POST", null, "/snapshot", body, late.signal);
+        return (await readAnswer(response, SnapshotAnswer)).root;
+      } finally {
+        clearTimeout(timer);
+      }
+    });
+  }
+
   metrics(id: string, generation: number, tier: MetricTier | "all"): Promise<Result<AgentMetrics["tiers"]>> {
     return settle(async () => {
       const response = await this.#call(id, generation, "GET", METRICS_DEADLINE_MS, `/metrics?tier=${tier}`);
@@ -92,13 +119,14 @@ export class HostBackend implements SandboxBackend {
     sandboxId: string,
     generation: number,
     method: "GET" | "PUT" | "POST" | "DELETE",
-    deadlineMs: number,
+    deadlineMs: number | null,
     rest = "",
     body?: string,
+    signal?: AbortSignal,
   ): Promise<Response> {
     const { hostId, address } = this.#placement;
     const { token } = await signControlToken(this.#env, { hostId, sandboxId, generation }, "lifecycle");
-    return callAgent({ address, token, method, path: `/v1/sandboxes/${sandboxId}${rest}`, body, deadlineMs });
+    return callAgent({ address, token, method, path: `/v1/sandboxes/${sandboxId}${rest}`, body, deadlineMs, signal });
   }
 }
 

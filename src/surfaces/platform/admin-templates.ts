@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { asAdminOf } from "#domain/sandbox/as-admin";
+import { createPlatformSnapshot } from "#domain/template/create-snapshot";
 import { deleteAnyTemplate } from "#domain/template/delete-template";
 import { listAllTemplates } from "#domain/template/list-templates";
 import { Empty, operation } from "#http/operation";
@@ -6,6 +8,28 @@ import { TemplateResource, toTemplate } from "#surfaces/platform/template-shapes
 
 /** Templates of all teams and of the platform, for its administrators. */
 export const adminTemplateOperations = [
+  operation({
+    id: "adminCreateSnapshotFromCapsule",
+    method: "post",
+    path: "/v1/admin/capsules/{id}/snapshot",
+    tag: "admin",
+    summary: "Take a snapshot of any running capsule as a template of the platform",
+    description: "The capsule goes on; its team finds this in its audit log.",
+    permission: "platform:admin",
+    audits: "template.created",
+    creates: true,
+    params: z.object({ id: z.string().max(100) }),
+    body: z.object({ name: z.string().max(100) }).meta({ id: "AdminCreateSnapshotRequest" }),
+    returns: { status: 201, schema: TemplateResource },
+    faults: [
+      ...(["unauthenticated", "forbidden", "sandbox_not_found", "sandbox_not_running", "template_name_taken"] as const),
+      ...(["sandbox_failed", "host_lost", "timeout"] as const),
+    ],
+    run: async (ctx, { params, body }) => {
+      const inside = await asAdminOf(ctx, params.id, "sandbox.snapshot_taken");
+      return toTemplate(await createPlatformSnapshot(inside, params.id, body.name));
+    },
+  }),
   operation({
     id: "adminListTemplates",
     method: "get",

@@ -1,13 +1,41 @@
 import { z } from "zod";
+import { createSnapshot } from "#domain/template/create-snapshot";
 import { deleteTemplate } from "#domain/template/delete-template";
 import { listTemplates } from "#domain/template/list-templates";
 import { Empty, operation } from "#http/operation";
 import { TemplateResource, toTemplate } from "#surfaces/platform/template-shapes";
 
+const CreateSnapshotBody = z
+  .object({
+    sandbox_id: z.string().min(1).max(100).describe("The running capsule."),
+    name: z.string().max(100).optional().describe("Generated if it is left out."),
+  })
+  .meta({ id: "CreateSnapshotRequest" });
+
 const KEY_OR_SESSION = ["api_key", "session"] as const;
 
 /** Templates of a team: it takes them as snapshots of its capsules, and makes capsules from them. */
 export const snapshotOperations = [
+  operation({
+    id: "createSnapshot",
+    method: "post",
+    path: "/v1/snapshots",
+    tag: "snapshots",
+    summary: "Take a snapshot of a running capsule as a template",
+    description:
+      "The capsule stands still for a moment and goes on; this answers once its files are stored. A name that exists is never overwritten.",
+    permission: "template:write",
+    audits: "snapshot.created",
+    accepts: KEY_OR_SESSION,
+    creates: true,
+    body: CreateSnapshotBody,
+    returns: { status: 201, schema: TemplateResource },
+    faults: [
+      ...(["sandbox_not_found", "sandbox_not_running", "template_name_taken"] as const),
+      ...(["sandbox_failed", "host_lost", "timeout"] as const),
+    ],
+    run: async (ctx, { body }) => toTemplate(await createSnapshot(ctx, body.sandbox_id, body.name)),
+  }),
   operation({
     id: "listSnapshots",
     method: "get",

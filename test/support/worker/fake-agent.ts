@@ -36,6 +36,8 @@ export class FakeAgent {
   gate: Promise<void> = Promise.resolve();
   /** What was measured of every sandbox since it was started. */
   measured: AgentMetrics["tiers"] = {};
+  /** Answers a snapshot by the token of its upload. */
+  snapshot: (token: string, sandboxId: string) => Response | Promise<Response> = () => refusal("snapshot_failed", 503);
   inside: Inside = () => supervisorRefusal("internal");
 
   constructor(hostId: string) {
@@ -62,6 +64,7 @@ export class FakeAgent {
     if (generation < (this.newest.get(id) ?? 0)) return refusal("stale_generation", 409);
     if (rest === "/metrics") return this.#metrics(request, id);
     if (rest === "/freeze" || rest === "/thaw") return this.#hold(id, generation, rest);
+    if (rest === "/snapshot") return this.snapshot(JSON.parse(body).token as string, id);
     if (rest !== "") return this.#use(request, id, generation, rest);
     return this.#lifecycle(request, id, generation);
   }
