@@ -21,13 +21,14 @@ Deploys Longshore to your Cloudflare account (log in first: npx wrangler login).
   --owner EMAIL   on the first deployment: who owns it; prints that owner's API key once
   --invite-host   prints a one-time token with which a machine of yours registers to run sandboxes
 
-It creates the D1 database "longshore", the secrets SIGNING_KEY and ENCRYPTION_KEY, and the Worker with its Durable
+It creates the D1 database "longshore", the R2 bucket "longshore-files", the secrets SIGNING_KEY and ENCRYPTION_KEY, and the Worker with its Durable
 Objects. People can sign up once letters can be sent: set MAIL_FROM (a sender of your domain in Cloudflare Email Service)
 and APP_URL (the origin of the deployment) under [env.production.vars] in wrangler.toml.`;
 
 const WRANGLER = join(ROOT, "node_modules", ".bin", "wrangler");
 /** wrangler.toml with this account's database id in place of the local one. */
 const CONFIG = join(ROOT, ".wrangler.production.toml");
+const BUCKET = "longshore-files";
 const LOCAL_ID = "00000000-0000-0000-0000-000000000000";
 
 /** A bundle is looked at without the image that would go with it. */
@@ -65,6 +66,7 @@ await main(async () => {
     throw new Problem("You are not logged in to Cloudflare.", "Run: npx wrangler login");
   });
   writeConfig(await step("Finding or creating the database", databaseId), containers);
+  await step("Finding or creating the bucket for files", ensureBucket);
   await step("Migrating the database", () =>
     wrangler(["d1", "migrations", "apply", "DB", "--remote"], "The migration"),
   );
@@ -105,6 +107,12 @@ async function databaseId(): Promise<string> {
   const id = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/.exec(made)?.[0];
   if (!id) throw new Problem("The database was created but its id was not in the answer.", made);
   return id;
+}
+
+async function ensureBucket(): Promise<void> {
+  const listed = await run(WRANGLER, ["r2", "bucket", "list"], "Listing buckets");
+  if (listed.split(/\s+/).includes(BUCKET)) return;
+  await run(WRANGLER, ["r2", "bucket", "create", BUCKET], "Creating the bucket");
 }
 
 /** True when the secrets were made now. Existing ones are kept: what they sealed or signed would be lost. */
