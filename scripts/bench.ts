@@ -1,9 +1,9 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startBarePlatform } from "#scripts/bench/bare-platform";
-import { Capsules, measureCapsules } from "#scripts/bench/capsules";
+import { Capsules, measureCapsules, unusual } from "#scripts/bench/capsules";
 import { measureCommands } from "#scripts/bench/commands";
 import { fleetRows, measureFleet } from "#scripts/bench/fleet";
 import { measureLastWrites, WRITER_SCRIPT } from "#scripts/bench/last-write";
@@ -81,7 +81,7 @@ await main(async () => {
 /** The sandbox that all else was measured in is not one of them. */
 async function fleet(world: World, capsules: Capsules, agentPid: number): Promise<Row[]> {
   await world.leave();
-  const start = () => capsules.create();
+  const start = (index: number) => capsules.create(unusual(FLEET + index));
   return fleetRows(await measureFleet({ agentPid, start, count: FLEET, watchMs: WATCH_MS }));
 }
 
@@ -93,8 +93,10 @@ function memory(idleMib: number): Row[] {
   ];
 }
 
+/** The load tells how many others wanted the processors too. */
 function machine(): string {
-  return `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const [, load = 0] = loadavg();
+  return `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${load.toFixed(0)}`;
 }
 
 function table(rows: Row[]): string {

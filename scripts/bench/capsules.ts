@@ -3,9 +3,8 @@ import { startBubblewrap } from "#scripts/bench/bare-bubblewrap";
 import { byTurns, type Row, timed } from "#scripts/bench/measure";
 import type { Api } from "#scripts/lib/api";
 
-/** Sizes by turns: a host keeps the usual one ready, and another one once it was asked for twice in a row. */
-const USUAL = [{}];
-const UNUSUAL = [{ memory_mb: 500 }, { memory_mb: 501 }];
+/** Disks of unusual sizes begin here. */
+const DISK_MB = 1024;
 const TURNS = { warm: 30, cold: 30 };
 const AIMS_MS = { warm: 30, cold: 120 };
 /** Longer than a host takes to have the next one ready. */
@@ -14,6 +13,9 @@ const POLL_MS = 2;
 const RUNNING_WITHIN_MS = 90_000;
 
 type Sizes = Partial<Record<"vcpus" | "memory_mb" | "disk_size_mb", number>>;
+
+/** Sizes that nobody asked for before, so that no host has such a one ready. */
+export const unusual = (n: number): Sizes => ({ disk_size_mb: DISK_MB + n });
 
 /** Capsules as a client of the public API makes and uses them. */
 export class Capsules {
@@ -64,14 +66,10 @@ export class Capsules {
 /** From the request that creates a capsule to the answer that it runs: from those kept ready, and without. */
 export async function measureCapsules(capsules: Capsules): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const [kind, sizes] of [
-    ["warm", USUAL],
-    ["cold", UNUSUAL],
-  ] as const) {
-    let turn = 0;
-    const create = async () => {
+  for (const kind of ["warm", "cold"] as const) {
+    const create = async (turn: number) => {
       if (kind === "warm") await sleep(REFILL_MS);
-      const { id, bootMs } = await capsules.create(sizes[turn++ % sizes.length]);
+      const { id, bootMs } = await capsules.create(kind === "warm" ? {} : unusual(turn));
       await capsules.destroy(id);
       return bootMs;
     };
