@@ -7,6 +7,8 @@ import type { Ctx } from "#domain/context";
 import { createSandbox } from "#domain/sandbox/create-sandbox";
 import type { SandboxLink } from "#domain/sandbox/ports";
 import { findSandbox } from "#domain/sandbox/repo";
+import { findUsableTemplate } from "#domain/template/repo";
+import { PLATFORM_TEAM } from "#domain/template/values";
 import { Fault, unwrap } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
 import {
@@ -136,6 +138,9 @@ export class BuildRunner {
     const { ctx, order, snapshots } = this.#owner;
     const { env, user, starts } = this.#owner.state();
     const { spec, sandboxId, teamId, name, id, createdBy } = order;
+    const there = await findUsableTemplate(ctx.db, PLATFORM_TEAM, name);
+    // An earlier life of the object took it, and did not come to say so.
+    if (there?.metadata.build === id) return this.#owner.send({ type: "taken" });
     const sandbox = await findSandbox(ctx.db, teamId, sandboxId);
     if (spec.archive !== null) {
       const execId = `build-${id}-tidy`;

@@ -37,7 +37,7 @@ export type Stack = {
 
 export const DEFAULT_PORT = 8787;
 export const DEFAULT_AGENT_PORT = 8788;
-const OWNER_EMAIL = "owner@longshore.local";
+export const OWNER_EMAIL = "owner@longshore.local";
 
 /** Starts everything one machine needs: the product, its first owner, and a registered host agent. */
 export async function startStack(options: StackOptions): Promise<Stack> {

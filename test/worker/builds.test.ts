@@ -1,9 +1,10 @@
 import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, test } from "vitest";
+import { sendArchive } from "#test/worker/archive-sender";
 import { BuildSandbox, buildBecomes } from "#test/worker/build-sandbox";
 import { auditOf, eventually, rowOf as placeOf } from "#test/worker/control";
-import { call, rowOf } from "#test/worker/harness";
+import { call, rowOf, tenant } from "#test/worker/harness";
 import { type Person, person } from "#test/worker/person";
 import { eventsIn, follow } from "#test/worker/streams";
 
@@ -252,6 +253,54 @@ describe("while it runs", () => {
     const { body } = await buildBecomes(admin, id, { status: "failed" });
     expect(body.logs).toMatchObject([{ stdout: "once\n", exit: 4 }]);
     expect(sandbox.commands).toEqual(["true"]);
+  });
+});
+
+describe("a build that succeeds", () => {
+  beforeEach(() => {
+    sandbox.agent.snapshot = async (token) => {
+      const { root } = await sendArchive(token, ["one", "two"]);
+      return Response.json({ root, bytes: 6, sentBytes: 6, frozenMs: 1 });
+    };
+  });
+
+  test("makes a template of the platform with its user and environment, which every team may use (R419)", async () => {
+    const recipe = ["ENV A=1", "USER sandbox", "START serve --all"];
+    const id = await begin({ name: "ready", recipe, healthcheck: "curl -f localhost" });
+    const { body } = await buildBecomes(admin, id, { status: "success", current_step: 4, total_steps: 4 });
+    expect(body).toMatchObject({ default_env: { A: "1" }, default_user: "sandbox" });
+    expect(body.completed_at).toBeDefined();
+    const row = await rowOf("templates", "ready", "name");
+    expect(row).toMatchObject({ team_id: "", type: "snapshot", default_user: "sandbox", vcpus: 1, memory_mb: 512 });
+    expect([JSON.parse(String(row?.default_env)), JSON.parse(String(row?.metadata))]).toEqual([
+      { A: "1" },
+      { build: id, start: "serve --all" },
+    ]);
+    const t = await tenant();
+    const { body: listed } = await t.call("GET", "/v1/snapshots?type=snapshot");
+    expect(listed).toContainEqual(expect.objectContaining({ name: "ready", platform: true }));
+    expect((await t.call("POST", "/v1/capsules", { template: "ready" })).status).toBe(202);
+    expect((await create({ name: "ready" })).status).toBe(409);
+    await eventually(async () =>
+      expect(await placeOf("sandboxes", body.sandbox_id)).toMatchObject({ status: "stopped" }),
+    );
+    await eventually(async () => expect(await auditOf(id)).toEqual(["build.created", "build.succeeded"]));
+  });
+
+  test("without a health check makes a base template, whose sizes are those that were asked for (A12, R419)", async () => {
+    await buildBecomes(admin, await begin({ name: "plain" }), { status: "success" });
+    expect(await rowOf("templates", "plain", "name")).toMatchObject({ type: "base", vcpus: null, memory_mb: null });
+  });
+
+  test("is none when its name was taken meanwhile (R421)", async () => {
+    const first = gate();
+    sandbox.script = (command) => (command === "first" ? { held: first.held } : {});
+    const one = await begin({ name: "contested", recipe: ["RUN first"] });
+    const two = await begin({ name: "contested" });
+    await buildBecomes(admin, two, { status: "success" });
+    first.open();
+    const { body } = await buildBecomes(admin, one, { status: "failed" });
+    expect(body.error).toMatch(/there is a template contested already/);
   });
 });
 

@@ -47,7 +47,7 @@ export class BuildSandbox {
 
   /** Forgets a process, as a sandbox does some time after its end. */
   forget(tag: string): void {
-    this.#processes.delete(tag);
+    for (const key of this.#processes.keys()) if (key.endsWith(`/${tag}`)) this.#processes.delete(key);
   }
 
   /** Breaks every open stream, as a lost connection does. */
@@ -57,11 +57,11 @@ export class BuildSandbox {
 
   async #answer(request: Request, path: string): Promise<Response> {
     if (path === "/exec") return this.#exec((await request.json()) as Sent);
-    if (path === "/processes") return this.#start((await request.json()) as ProcessRequest);
+    if (path === "/processes") return this.#start(sandboxOf(request), (await request.json()) as ProcessRequest);
     if (path === "/health") return Response.json({ v: 1, pid: 1 });
     if (path.startsWith("/files/content")) return this.#write(request, path);
     const [, , tag = "", what] = path.split("/");
-    const running = this.#processes.get(decodeURIComponent(tag.split("?")[0] ?? ""));
+    const running = this.#processes.get(sandboxOf(request) + tag.split("?")[0]);
     if (!running) return supervisorRefusal("process_not_found");
     if (request.method === "DELETE") {
       this.killed.push(running.request.tag ?? "");
@@ -89,17 +89,18 @@ export class BuildSandbox {
     return Response.json({ stdout, stderr, exitCode, ...rest });
   }
 
-  #start(request: ProcessRequest): Response {
+  #start(sandbox: string, request: ProcessRequest): Response {
     const { tag = "", user } = request;
+    const key = sandbox + tag;
     if (user !== undefined && user !== "sandbox") return supervisorRefusal("not_supported");
-    if (this.#processes.has(tag)) return supervisorRefusal("conflict");
+    if (this.#processes.has(key)) return supervisorRefusal("conflict");
     this.sent.push(request as Sent);
     const script = this.script([request.command ?? ""].flat().join(" "));
     const { stdout, stderr } = script;
     const lines: ProcessLine[] = [{ type: "start", pid: 7, tag, offset: 0 }];
     if (stdout) lines.push(lineOf("stdout", 0, stdout));
     if (stderr) lines.push(lineOf("stderr", stdout?.length ?? 0, stderr));
-    this.#processes.set(tag, { request, lines, script, killed: false });
+    this.#processes.set(key, { request, lines, script, killed: false });
     return Response.json({ pid: 7, tag });
   }
 
@@ -123,6 +124,9 @@ export class BuildSandbox {
     });
   }
 }
+
+/** Tags are those of one sandbox. */
+const sandboxOf = (request: Request) => `${new URL(request.url).pathname.split("/")[3]}/`;
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
