@@ -25,7 +25,7 @@ function tarOf(...entries: Entry[]): Buffer {
     header.write(name, 0, 100);
     header.write("0000644\0" + "0001750\0" + "0001750\0", 100);
     header.write(`${text.length.toString(8).padStart(11, "0")}\0`, 124);
-    header.write("00000000000\0" + " ".repeat(8) + type, 136);
+    header.write(`00000000000\0${" ".repeat(8)}${type}`, 136);
     header.write(link, 157, 100);
     header.write("ustar\x0000", 257);
     const sum = header.reduce((total, byte) => total + byte, 0);
