@@ -6,6 +6,7 @@ import { z } from "zod";
 import { type Operation, takesJson } from "#http/operation";
 import * as schema from "#schema";
 import { capsuleOnAgent } from "#test/worker/agent-capsule";
+import { onlyHost } from "#test/worker/capsules";
 import { eventually } from "#test/worker/control";
 import { dumpD1, type StoredRow } from "#test/worker/dump";
 import { type Answer, call } from "#test/worker/harness";
@@ -63,7 +64,24 @@ const VALID: Record<string, (world: World) => Promise<Valid>> = {
   testChannel: async () => ({ body: channel(inbox().url) }),
   execCommand: runsCommands,
   adminExecCommand: runsCommands,
+  createCapsule: hasRoom,
+  adminCreateCapsule: async (world) => {
+    await hasRoom(world);
+    return { body: { team_id: world.owner.teamId } };
+  },
+  sandboxEventCallback: async (world) => {
+    const { id, agent } = await capsuleOnAgent(world.owner.teamId);
+    const body = { event: "sandbox.auto_paused", sandbox_id: id, host_id: agent.hostId };
+    return { body, headers: { "x-host-token": agent.token } };
+  },
 };
+
+/** A world whose team may use a host of the platform. */
+async function hasRoom({ owner }: World): Promise<Valid> {
+  await env.DB.prepare("UPDATE teams SET is_byoc = 0 WHERE id = ?").bind(owner.teamId).run();
+  await onlyHost();
+  return {};
+}
 
 /** A world whose capsule runs, and answers every command alike. */
 async function runsCommands(world: World): Promise<Valid> {
