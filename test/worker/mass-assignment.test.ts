@@ -1,14 +1,16 @@
 import { env } from "cloudflare:workers";
 import { getTableColumns, is } from "drizzle-orm";
 import { SQLiteTable } from "drizzle-orm/sqlite-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { type Operation, takesJson } from "#http/operation";
 import * as schema from "#schema";
 import { capsuleOnAgent } from "#test/worker/agent-capsule";
+import { sendArchive } from "#test/worker/archive-sender";
 import { onlyHost } from "#test/worker/capsules";
 import { eventually } from "#test/worker/control";
 import { dumpD1, type StoredRow } from "#test/worker/dump";
+import { FakeFiles } from "#test/worker/fake-files";
 import { type Answer, call } from "#test/worker/harness";
 import { inbox } from "#test/worker/receivers";
 import { type Headers, type Kind, nextAddress, type Principal, World } from "#test/worker/seed";
@@ -62,6 +64,21 @@ const VALID: Record<string, (world: World) => Promise<Valid>> = {
     return { body: { refresh_token: headers["x-host-token"] }, as: "none" };
   },
   testChannel: async () => ({ body: channel(inbox().url) }),
+  downloadFile: hasFiles(),
+  adminDownloadFile: hasFiles(),
+  streamDownloadFile: hasFiles(),
+  listDir: hasFiles({ path: "/workspace" }),
+  adminListDir: hasFiles({ path: "/workspace" }),
+  makeDir: hasFiles({ path: "d" }),
+  adminMakeDir: hasFiles({ path: "d" }),
+  removePath: hasFiles(),
+  adminRemovePath: hasFiles(),
+  createSnapshot: async (world) => {
+    const ids = await takesSnapshots(world);
+    return { ids, body: { sandbox_id: ids.sandbox, name: "taken" } };
+  },
+  adminCreateSnapshotFromCapsule: async (world) => ({ ids: await takesSnapshots(world), body: { name: newName() } }),
+  adminCreateBuild: async () => ({ body: { name: newName(), recipe: ["RUN true"] } }),
   execCommand: runsCommands,
   adminExecCommand: runsCommands,
   createCapsule: hasRoom,
@@ -81,6 +98,31 @@ async function hasRoom({ owner }: World): Promise<Valid> {
   await env.DB.prepare("UPDATE teams SET is_byoc = 0 WHERE id = ?").bind(owner.teamId).run();
   await onlyHost();
   return {};
+}
+
+let names = 0;
+/** Names of the platform's own templates are taken for good. */
+const newName = () => `visitor-${++names}`;
+
+/** A world whose capsule runs and has a file. */
+function hasFiles(body?: object) {
+  return async ({ owner }: World): Promise<Valid> => {
+    const { id, agent } = await capsuleOnAgent(owner.teamId);
+    const has = new FakeFiles();
+    has.files.set("/workspace/a.txt", new TextEncoder().encode("text"));
+    agent.inside = has.inside;
+    return { ids: { sandbox: id }, ...(body && { body }) };
+  };
+}
+
+/** A world whose capsule runs, and of which snapshots can be taken. */
+async function takesSnapshots({ owner }: World): Promise<{ sandbox: string }> {
+  const { id, agent } = await capsuleOnAgent(owner.teamId);
+  agent.snapshot = async (token) => {
+    const { root } = await sendArchive(token, ["one"]);
+    return Response.json({ root, bytes: 3, sentBytes: 3, frozenMs: 1 });
+  };
+  return { sandbox: id };
 }
 
 /** A world whose capsule runs, and answers every command alike. */
@@ -229,6 +271,11 @@ async function settled(): Promise<Map<string, StoredRow>> {
     return dump;
   });
 }
+
+/** A world with fake agents reaches nothing else. */
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
 let tried = 0;
 afterAll(() => {
