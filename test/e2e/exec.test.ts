@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect } from "node:net";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ProductCapsule } from "#test/node/product-capsule";
 
 let capsule: ProductCapsule;
@@ -42,6 +43,17 @@ describe("in the foreground", () => {
     const first = await capsule.exec(sh('cd /tmp; export B=2; echo "$A $PWD"', { envs: { A: "1" }, cwd: "/usr" }));
     expect(first.body.stdout).toBe("1 /tmp\n");
     expect((await capsule.exec(sh('echo "[$A$B] $PWD"'))).body.stdout).toBe("[] /workspace\n");
+  });
+
+  test("a command whose client breaks the connection is killed", async () => {
+    const body = JSON.stringify(sh("sleep 4242", { timeout_sec: 600 }));
+    const lines = [`POST ${capsule.path("exec")} HTTP/1.1`, "host: localhost", `x-api-key: ${capsule.product.apiKey}`];
+    const more = ["content-type: application/json", `content-length: ${body.length}`, "", body];
+    const socket = connect(Number(new URL(capsule.product.url).port), "127.0.0.1");
+    socket.write([...lines, ...more].join("\r\n"));
+    await vi.waitFor(async () => expect(await running("sleep 4242")).toBeGreaterThan(0), soon);
+    socket.resetAndDestroy();
+    await vi.waitFor(async () => expect(await running("sleep 4242")).toBe(0), soon);
   });
 
   test("what cannot be started ends with 127 or 126, and a missing directory is 400 (A41, R192)", async () => {
