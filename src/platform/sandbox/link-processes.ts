@@ -43,13 +43,14 @@ export class HostProcesses implements ProcessLink {
 
   own(request: ProcessRequest, signal: AbortSignal): ProcessStream {
     const body = JSON.stringify(request);
-    return this.#follow({ method: "POST", path: "/processes", query: { owned: "stream" }, body }, signal);
+    return this.#follow({ method: "POST", path: "/processes", query: { owned: "stream" }, body }, signal, true);
   }
 
   attach(selector: string, after: number | "now", signal: AbortSignal): ProcessStream {
     return this.#follow(
       { method: "GET", path: `${pathOf(selector)}/stream`, query: { after }, repeatable: true },
       signal,
+      false,
     );
   }
 
@@ -61,8 +62,9 @@ export class HostProcesses implements ProcessLink {
     await this.#calls.post(`${pathOf(selector)}/resize`, size);
   }
 
-  async *#follow(call: Call, signal: AbortSignal): ProcessStream {
-    const watch = new LinkWatch(this.#calls, PATIENCE);
+  /** Whoever only reads along uses the sandbox when they begin to; a command that its stream owns does until it ends. */
+  async *#follow(call: Call, signal: AbortSignal, inUse: boolean): ProcessStream {
+    const watch = new LinkWatch(this.#calls, { patience: PATIENCE, inUse });
     const left = new AbortController();
     const over = AbortSignal.any([signal, watch.signal, left.signal]);
     try {

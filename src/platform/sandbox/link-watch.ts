@@ -6,24 +6,32 @@ import type { LinkCalls } from "#platform/sandbox/link-calls";
 const EVERY_MS = 10 * SECOND;
 const FAILURES = 2;
 
+type Options = {
+  /** How many times the sandbox may be passed over after a sign of life. */
+  patience?: number;
+  /** Whether the sandbox counts as in use meanwhile, so that idleness does not pause it. */
+  inUse?: boolean;
+};
+
 /**
  * Notices that a host has vanished without closing the connection (H2): while something runs, its sandbox is looked
  * after every ten seconds, and `signal` aborts with `host_lost` when it is gone or the host stays silent twice. A paused
- * sandbox is not gone. `patience` is how many times it may be passed over after a sign of life. Meanwhile the sandbox
- * counts as in use.
+ * sandbox is not gone.
  */
 export class LinkWatch {
   readonly #calls: LinkCalls;
   readonly #patience: number;
+  readonly #inUse: boolean;
   readonly #lost = new AbortController();
   #timer: number | null = null;
   #failures = 0;
   #quiet = 0;
   #paused = false;
 
-  constructor(calls: LinkCalls, patience = 0) {
+  constructor(calls: LinkCalls, { patience = 0, inUse = true }: Options = {}) {
     this.#calls = calls;
     this.#patience = patience;
+    this.#inUse = inUse;
   }
 
   get signal(): AbortSignal {
@@ -40,7 +48,7 @@ export class LinkWatch {
     clearInterval(this.#timer);
     this.heard();
     this.#timer = setInterval(() => {
-      if (route.timed) this.#calls.noteUse(route);
+      if (this.#inUse && route.timed) this.#calls.noteUse(route);
       if (++this.#quiet > this.#patience) void this.#look(route.generation);
     }, EVERY_MS);
   };

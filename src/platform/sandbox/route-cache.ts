@@ -31,12 +31,13 @@ export class RouteCache {
 
   /**
    * Whether the object must hear that the route is used, which counts as telling it: once for each route, and one that
-   * idleness pauses every second.
+   * idleness pauses every second. A route that is not kept any more is told of each time: only what runs long has it.
    */
   mustTell(key: string, timed: boolean): boolean {
     const entry = this.#entries.get(key);
     const now = Date.now();
-    if (!entry || (entry.toldAt !== undefined && (!timed || now - entry.toldAt < TOLD_EVERY_MS))) return false;
+    if (!entry) return timed;
+    if (entry.toldAt !== undefined && (!timed || now - entry.toldAt < TOLD_EVERY_MS)) return false;
     entry.toldAt = now;
     return true;
   }
