@@ -39,11 +39,12 @@ export class SandboxDirectory {
     await publishSandbox(drizzle(this.#env.DB), told.spec.id, { ...patch, updatedAt: Date.now() });
   }
 
-  async #record({ action, at, reason, by, news }: Effect<"record">, seq: number, told: Told): Promise<void> {
+  async #record({ action, at, reason, failed, by, news }: Effect<"record">, seq: number, told: Told): Promise<void> {
     const { id: subjectId, teamId } = told.spec;
     const metadata = reason === null ? {} : { reason };
     const event = news && (await this.#eventOf(news, { at, by }, told.spec));
-    const entry = { teamId, action, subjectId, at, metadata, ...(by && { by }), ...(event && { event }) };
+    const what = { teamId, action, subjectId, at, metadata, ...(failed && { failed }) };
+    const entry = { ...what, ...(by && { by }), ...(event && { event }) };
     await recordChange({ ctx: this.#ctx, env: this.#env }, String(seq), entry);
   }
 

@@ -47,19 +47,25 @@ test("R179 of two pauses the second is refused, and so is a resumption of what r
   expect(after(at("paused"), EVENTS.idle).effects).toEqual([]);
 });
 
-test("a pause that failed leaves the sandbox running, is told with its reason, and undone at the host", () => {
+test("a pause that failed leaves the sandbox running, is audited and told with its reason, and undone at the host (R384)", () => {
   const failed = after(at("running"), { type: "pause", by }, EVENTS["not_frozen: refused"]);
   expect(failed.state).toMatchObject({ status: "running", reason: "no" });
   expect(failed.news).toEqual([{ type: "capsule.pause", outcome: "error", error: "no", reason: null }]);
+  expect(failed.audited).toEqual([
+    expect.objectContaining({ action: "sandbox.paused", failed: true, reason: "no", by }),
+  ]);
   expect(failed.asked).toEqual([expect.objectContaining({ type: "thaw", generation: G })]);
   expect(stillWanted(failed.asked[0]!, failed.state)).toBe(true);
   expect(stillWanted(failed.asked[0]!, after(failed.state, EVENTS.pause).state)).toBe(false);
 });
 
-test("a resumption that failed leaves the sandbox paused, is told with its reason, and undone at the host", () => {
+test("a resumption that failed leaves the sandbox paused, is audited and told with its reason, and undone at the host (R384)", () => {
   const failed = after(at("paused"), { type: "resume", by }, EVENTS["not_thawed: silent"]);
   expect(failed.state).toMatchObject({ status: "paused", frozen: true, reason: "gone" });
   expect(failed.news).toEqual([{ type: "capsule.resume", outcome: "error", error: "gone", reason: null }]);
+  expect(failed.audited).toEqual([
+    expect.objectContaining({ action: "sandbox.resumed", failed: true, reason: "gone", by }),
+  ]);
   expect(failed.asked).toEqual([expect.objectContaining({ type: "freeze", generation: G })]);
   expect(after(failed.state, EVENTS.frozen).news).toEqual([]);
 });
@@ -78,12 +84,20 @@ test("an idle sandbox that cannot be paused ends, unless it has a workspace's fi
   const ended = after(at("running", { disposable: true }), EVENTS.idle, EVENTS["not_frozen: refused"]);
   expect(ended.state).toMatchObject({ status: "stopped", wiped: true });
   expect(ended.asked).toEqual([expect.objectContaining({ type: "halt", files: "wipe" })]);
+  expect(ended.audited.map(({ action, failed = false }) => [action, failed])).toEqual([
+    ["sandbox.paused", true],
+    ["sandbox.destroyed", false],
+  ]);
   expect(ended.news).toEqual([
     { type: "capsule.pause", outcome: "error", error: "no", reason: "ttl_expired" },
     { type: "capsule.destroy", outcome: "success", reason: "ttl_expired" },
   ]);
   const silent = after(at("running", { disposable: true }), EVENTS.idle, EVENTS["not_frozen: silent"]);
   expect(silent.state).toMatchObject({ status: "missing", wiped: false });
+  expect(silent.audited.map(({ action, failed = false }) => [action, failed])).toEqual([
+    ["sandbox.paused", true],
+    ["sandbox.lost", false],
+  ]);
 });
 
 test.for(["pausing", "resuming"] as const)("R180 a destruction while %s wins, over every late answer", (status) => {

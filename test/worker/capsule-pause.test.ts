@@ -6,6 +6,7 @@ import { becomes, onlyHost, runningCapsule, type Team } from "#test/worker/capsu
 import { actorOf, auditOf, ctxOf, eventually, newSandbox, rowOf } from "#test/worker/control";
 import type { FakeAgent } from "#test/worker/fake-agent";
 import { tenant } from "#test/worker/harness";
+import { person } from "#test/worker/person";
 
 let agent: FakeAgent;
 let team: Team;
@@ -108,7 +109,8 @@ test.for(["pause", "resume"])("a destruction during a %s wins (R180)", async (ve
   expect(await look(id)).toMatchObject({ status: "stopped" });
 });
 
-test("a pause that the host refuses leaves the capsule running, and a refused resumption leaves it paused", async () => {
+test("a pause that the host refuses leaves the capsule running, a refused resumption leaves it paused, and both are audited as failures (R384)", async () => {
+  const reader = await person({ teamId: team.teamId });
   const id = await runningCapsule(team);
   agent.refuseHold = "freeze_failed";
   await ask(id, "pause");
@@ -123,6 +125,19 @@ test("a pause that the host refuses leaves the capsule running, and a refused re
   await eventually(async () =>
     expect(await rowOf("sandboxes", id)).toMatchObject({ status: "paused", status_reason: "internal" }),
   );
+  const failures = await eventually(async () => {
+    const log = await reader.call("GET", "/v1/audit-logs?resource_type=sandbox");
+    const found = log.body.entries.filter((entry: { status: string }) => entry.status === "failure");
+    expect(found).toHaveLength(2);
+    return found;
+  });
+  const by = { resource_id: id, actor_type: "api_key", actor_id: team.keyId, scope: "team" };
+  expect(failures).toMatchObject([
+    { ...by, action: "resume", metadata: { reason: "internal" } },
+    { ...by, action: "pause", metadata: { reason: "freeze_failed" } },
+  ]);
+  const trail = ["sandbox.created", "sandbox.started", "sandbox.paused"];
+  expect(await auditOf(id)).toEqual(trail);
 });
 
 test("a capsule whose host restarted while it was paused is started anew, and says that its memory was lost", async () => {

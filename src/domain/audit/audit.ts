@@ -26,7 +26,7 @@ export function auditIfChanged(
   return insertWhere(ctx.db, auditEntries, row, CHANGED).onConflictDoNothing();
 }
 
-/** The audit row of an attempt that was refused. */
+/** The audit row of an attempt that was refused, or did not work. */
 export function auditRefusal(ctx: AuditCtx, action: AuditAction, subjectId: string, metadata: Details = {}): Statement {
   return insert(ctx, entry(ctx, action, subjectId, "refused", metadata));
 }

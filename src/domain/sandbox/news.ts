@@ -10,10 +10,16 @@ export type SandboxNews =
 
 type Step = { state: SandboxState; effects: readonly SandboxEffect[] };
 
+/** What is also audited when it failed. */
+const ATTEMPTS: Partial<Record<Action, `sandbox.${string}`>> = {
+  "capsule.pause": "sandbox.paused",
+  "capsule.resume": "sandbox.resumed",
+};
+
 /**
  * Adds to a step what is to be told of it: each change of status to live readers, and the end of what somebody or the
  * system did as an event, the last of which is stored together with the audit entry where there is one (platform A20).
- * Pure.
+ * A pause or a resumption that failed has an audit entry of its own (platform R384), of who asked for it. Pure.
  */
 export function withNews(before: SandboxState, { state, effects }: Step, now: number): SandboxEffect[] {
   if (state.status === before.status) return [...effects];
@@ -22,16 +28,25 @@ export function withNews(before: SandboxState, { state, effects }: Step, now: nu
   const all: SandboxEffect[] = [...effects.slice(0, at), told, ...effects.slice(at)];
   const news = newsOf(before, state);
   const recorded = all.find((effect) => effect.type === "record");
-  const last = recorded && news.pop();
-  const entry = (one: SandboxNews): SandboxEffect => {
-    const by = state.by ? { by: state.by } : {};
-    return { type: "record", action: null, at: now, reason: null, ...by, news: one };
-  };
-  if (!recorded || !last) return [...all, ...news.map(entry)];
+  const last = recorded && news.findLast((one) => !attemptOf(one));
+  const entries = news.filter((one) => one !== last).map((one) => entryOf(one, before, state, now));
+  if (!recorded) return [...all, ...entries];
   return all.flatMap((effect) =>
-    effect === recorded ? [...news.map(entry), { ...recorded, at: now, news: last }] : [effect],
+    effect === recorded ? [...entries, { ...recorded, ...(last && { at: now, news: last }) }] : [effect],
   );
 }
+
+function entryOf(news: SandboxNews, before: SandboxState, after: SandboxState, at: number): SandboxEffect {
+  const attempt = attemptOf(news);
+  const by = attempt ? before.by : after.by;
+  const what = attempt
+    ? ({ action: attempt, reason: news.outcome === "error" ? news.error : null, failed: true } as const)
+    : ({ action: null, reason: null } as const);
+  return { type: "record", ...what, at, ...(by && { by }), news };
+}
+
+/** What was tried, if this is the failure of something that is then audited. */
+const attemptOf = ({ type, outcome }: SandboxNews) => (outcome === "error" ? ATTEMPTS[type] : undefined);
 
 function newsOf(before: SandboxState, after: SandboxState): SandboxNews[] {
   const { cause: reason } = after;

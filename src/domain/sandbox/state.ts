@@ -76,6 +76,8 @@ export type SandboxEffect =
       action: `sandbox.${string}` | null;
       at: number;
       reason: string | null;
+      /** True for what was tried and did not work. */
+      failed?: boolean;
       by?: Initiator;
       news?: SandboxNews;
     }
