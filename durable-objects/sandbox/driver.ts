@@ -116,6 +116,15 @@ export class SandboxDriver {
     this.#report({ type: "halted", generation });
   }
 
+  /** Keeps what was measured of a running sandbox that its host paused by itself, under this lease. */
+  async keepMetrics(generation: number): Promise<void> {
+    const { status, hostId, address, generation: current } = this.#owner.state();
+    const id = this.#owner.spec()?.id;
+    if (id === undefined || hostId === null || address === null) return;
+    if (status !== "running" || generation !== current) return;
+    await keepMetrics(this.#owner.metrics, sandboxBackend(this.#env, { hostId, address }), { id, generation });
+  }
+
   /** Whether the sandbox still runs where it was placed. */
   async check(): Promise<void> {
     const spec = this.#owner.spec();

@@ -170,6 +170,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
       return refuse("forbidden", "no such sandbox is placed on this host");
     }
     const event = eventOf(report, this.#store.state);
+    if (event?.type === "self_paused") await this.#driver.keepMetrics(event.generation);
     if (event) this.#send(event, Math.min(report.at ?? Date.now(), Date.now()));
     else if (report.event === RESTARTED && this.#store.state.status === "running") await this.#check();
     await this.#directory.drain();

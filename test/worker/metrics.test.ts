@@ -221,6 +221,18 @@ test("a pause keeps all tiers, and a paused capsule shows them without its host,
   expect(counts).toEqual({ "5m": 601, "10m": 1200, "1h": 121, "2h": 240, "24h": 1 });
 });
 
+test("a pause that the host made by itself keeps them too, but not when it is told late (R270, R271, R339)", async () => {
+  await running();
+  agent.measured = { "24h": [point(Date.now() - HOUR)] };
+  const report = (generation: number) => object().report(agent.hostId, { event: "sandbox.auto_paused", generation });
+  expect(await report(0)).toMatchObject({ ok: true });
+  expect(await kept()).toEqual([]);
+  expect(await report(1)).toMatchObject({ ok: true });
+  await eventually(async () => expect(await rowOf("sandboxes", id)).toMatchObject({ status: "paused" }));
+  agent.up = false;
+  expect((await read("24h")).points).toHaveLength(1);
+});
+
 test("points of before an earlier pause stay, also when the host forgot them (R271, R272)", async () => {
   const cpu = async () => (await read("24h")).points.map((one: { cpu_pct: number }) => one.cpu_pct);
   await running();
