@@ -41,6 +41,7 @@ type Options = { supervisor: string; workspace: string; user: number };
  */
 export class ContainerBackend implements Backend {
   readonly kind = "container";
+  readonly version = "";
   readonly freezes = "signals";
   readonly unenforced = IN_WORDS;
   readonly #options: Options;
@@ -81,6 +82,7 @@ export class ContainerBackend implements Backend {
       thaw,
       meter: new TreeMeter(() => child.pid),
       diskBytes: () => disk.bytes(),
+      belongTo: () => {},
       stop: async () => {
         socket.destroy();
         killFrozen();

@@ -45,6 +45,11 @@ export class RunningSandbox {
     return this;
   }
 
+  /** Tells whose it is: a spare one, or one whose files bear another name, was started without knowing. */
+  belongTo(sandboxId: string): void {
+    this.#started.belongTo(sandboxId);
+  }
+
   /** Begins to watch the sandbox's limits; the function tells which one it has run into since. */
   watchLimits(): () => ExecLimit | undefined {
     const before = this.#started.refused();

@@ -312,6 +312,7 @@ export class Sandboxes {
   }
 
   #adopt(id: string, sandbox: RunningSandbox): void {
+    sandbox.belongTo(id);
     this.#running.set(id, sandbox);
     this.#log.info("a sandbox runs", { sandbox: id, warm: sandbox.warm, bootMs: sandbox.bootMs });
     void sandbox.exited.then((why) => this.#noteEnd(id, sandbox, why));
@@ -342,7 +343,10 @@ export class Sandboxes {
       warm: running?.warm ?? false,
       unenforced: [...this.#backend.unenforced, ...(running?.notes ?? [])],
       network: running?.network ?? "off",
-      machine: { kernel: release(), agent: VERSION, supervisor: VERSION, isolation: this.#backend.kind },
+      machine: {
+        ...{ kernel: release(), agent: VERSION, supervisor: VERSION },
+        isolation: [this.#backend.kind, this.#backend.version].filter(Boolean).join(" "),
+      },
     };
   }
 

@@ -68,6 +68,23 @@ describe.each(ISOLATED_AND_PLAIN)("%s", (_, way) => {
   });
 });
 
+test("what a spare was kept from is logged under the sandbox that it became", async () => {
+  const agent = await start();
+  for (const id of ["sb_1", "sb_2"]) await agent.sandbox(id, USUAL, 1, { allow: ["example.com"] });
+  await filled(agent, 2 * WARM);
+  const third = await agent.sandbox("sb_3", USUAL, 1, { allow: ["example.com"] });
+  expect(third.started).toMatchObject({
+    warm: true,
+    machine: { isolation: expect.stringMatching(/^bubblewrap \d+\./) },
+  });
+  await third.exec(["/opt/longshore/node", "-e", `fetch("http://elsewhere.test").catch(() => {})`]);
+  // What the self-test of the agent was kept from is there too.
+  const refusals = () => agent.output.filter((line) => line.includes("kept from") && line.includes("elsewhere.test"));
+  await until("a refusal", () => refusals().length > 0);
+  expect(refusals().map((line) => JSON.parse(line))).toMatchObject([{ sandbox: "sb_3", port: 80 }]);
+  await agent.stop();
+});
+
 test("a start of another kind boots, and from the second of its kind on there are spares for it", async () => {
   const agent = await start();
   const small = { ...USUAL, memoryMb: 128 };

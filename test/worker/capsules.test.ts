@@ -24,6 +24,7 @@ const create = (body: unknown = {}, headers?: Record<string, string>) =>
 const look = async (id: string) => (await team.call("GET", `/v1/capsules/${id}`)).body;
 
 test("a capsule is `starting` at first, with the defaults, and runs without further calls (R140 R141 R142 R174 R176 A57 A58)", async () => {
+  agent.network = { allow: ["pypi.org", "*.npmjs.org"] };
   const made = await create();
   const { id } = made.body;
   expect(made).toMatchObject({
@@ -39,6 +40,7 @@ test("a capsule is `starting` at first, with the defaults, and runs without furt
   expect(running.last_active_at).toBe(running.started_at);
   expect(running.metadata).toEqual({
     ...{ kernel_version: "6.1", vmm_version: "none", agent_version: "0.1", envd_version: "0.2", pause_mode: "freeze" },
+    network_policy: "pypi.org, *.npmjs.org",
   });
   expect(JSON.parse(agent.seen[0]!.body)).toMatchObject({ limits: { vcpus: 1, memoryMb: 512, diskMb: 5120 } });
   await eventually(async () => expect(await auditOf(id)).toEqual(["sandbox.created", "sandbox.started"]));

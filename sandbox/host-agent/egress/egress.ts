@@ -13,8 +13,11 @@ const MAX_OPEN = 1024;
 type Options = { folder: string; settings: EgressSettings; log: Log };
 type OpenInput = { id: string; slot: number; user: number | undefined; policy: Exclude<NetworkPolicy, "off"> };
 
-/** One sandbox's way out: the socket of its proxy, which only its host user may open. */
-export type Gate = { path: string; close: () => void };
+/**
+ * One sandbox's way out: the socket of its proxy, which only its host user may open. `belongTo` tells whose it is once it
+ * is no longer a spare one's.
+ */
+export type Gate = { path: string; belongTo: (sandboxId: string) => void; close: () => void };
 
 /** The ways out of this machine's sandboxes. Each has a proxy of its own, and one without a policy has none at all. */
 export class Egress {
@@ -37,11 +40,12 @@ export class Egress {
 
   async open({ id, slot, user, policy }: OpenInput): Promise<Gate> {
     const path = join(this.#folder, String(slot));
+    const refusals = new RefusalLog(this.#log, id);
     const { server, end } = createProxy({
       policy,
       ports: this.#settings.ports,
       addresses: this.#addresses,
-      refusals: new RefusalLog(this.#log.with({ sandbox: id })),
+      refusals,
       budget: this.#budget,
     });
     rmSync(path, { force: true });
@@ -52,7 +56,7 @@ export class Egress {
     server.on("error", () => {});
     chmodSync(path, 0o600);
     if (user !== undefined) chownSync(path, user, user);
-    return { path, close: end };
+    return { path, belongTo: (sandboxId) => refusals.belongTo(sandboxId), close: end };
   }
 
   /** Once no sandbox runs any more. */

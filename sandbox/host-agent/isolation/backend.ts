@@ -30,6 +30,8 @@ export type Started = {
   freeze: () => Promise<void>;
   thaw: () => void;
   meter: Meter;
+  /** Tells whose it is, before anybody else can use it: its files may bear another name. */
+  belongTo: (sandboxId: string) => void;
   /** Bytes that the sandbox's files take. */
   diskBytes: () => number;
   stop: () => Promise<void>;
@@ -44,6 +46,8 @@ export type FilesInput = Omit<StartInput, "network"> & {
 /** One way to run a supervisor. */
 export interface Backend {
   readonly kind: "bubblewrap" | "container" | "none";
+  /** Version of the program that isolates; empty where there is none, or it has no version of its own. */
+  readonly version: string;
   readonly freezes: AgentFreezes;
   /** Limits and protections this machine cannot enforce, in words for people. */
   readonly unenforced: string[];

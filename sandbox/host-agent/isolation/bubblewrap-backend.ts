@@ -27,9 +27,10 @@ const SIGNALS_IN_WORDS =
   "freezing: no control group can do it, so processes are stopped one by one, and can notice it afterwards";
 const SAME_USER_IN_WORDS = "separate host users: the agent does not run as root, so all sandboxes run as its own user";
 
-/** `bubblewrap` is the program, `disableUserns` whether it knows that option. */
+/** `bubblewrap` is the program, `version` its own, `disableUserns` whether it knows that option. */
 type Options = {
   bubblewrap: string;
+  version: string;
   runtime: string;
   firstUser: number;
   disableUserns: boolean;
@@ -51,6 +52,7 @@ const MIB = 1024 * 1024;
 /** Runs each sandbox in bubblewrap: namespaces of its own, a system call filter, and as root a host user of its own. */
 export class BubblewrapBackend implements Backend {
   readonly kind = "bubblewrap";
+  readonly version: string;
   readonly #bubblewrap: string;
   readonly #runtime: string;
   readonly #firstUser: number;
@@ -61,8 +63,9 @@ export class BubblewrapBackend implements Backend {
   readonly #disks: Disks;
   readonly #egress: Egress;
 
-  constructor({ bubblewrap, runtime, firstUser, disableUserns, disks, egress }: Options) {
+  constructor({ bubblewrap, version, runtime, firstUser, disableUserns, disks, egress }: Options) {
     this.#bubblewrap = bubblewrap;
+    this.version = version;
     this.#runtime = runtime;
     this.#firstUser = firstUser;
     this.#cgroups = Cgroups.detect(String(firstUser));
@@ -138,7 +141,8 @@ export class BubblewrapBackend implements Backend {
     }
     const refused = () => ({ ...group.refused(), disk: disk.refused() });
     const diskBytes = () => disk.bytes();
-    return { notes: disk.notes, network, socket, exited, refused, ...freezing, meter, diskBytes, stop };
+    const belongTo = (sandboxId: string) => gate?.belongTo(sandboxId);
+    return { notes: disk.notes, network, socket, exited, refused, ...freezing, meter, diskBytes, belongTo, stop };
   }
 
   pack({ slot, workspace, limits, signal }: FilesInput, to: number): Promise<{ entries: number }> {

@@ -31,12 +31,20 @@ export async function chooseBackend(state: StateFolder, choice: Choice, log: Log
   const help = execFileSync(bubblewrap, ["--help"], { encoding: "utf8" });
   return new BubblewrapBackend({
     bubblewrap,
+    version: versionOf(bubblewrap),
     runtime: state.runtime,
     firstUser: state.firstUser,
     disks: await Disks.open({ images: state.images, workspaces: state.workspaces, enabled: diskQuota }),
     disableUserns: help.includes("--disable-userns"),
     egress: new Egress({ folder: state.ways, settings, log }),
   });
+}
+
+/** The program's own version, which it tells as `bubblewrap 0.8.0`. */
+function versionOf(bubblewrap: string): string {
+  return execFileSync(bubblewrap, ["--version"], { encoding: "utf8" })
+    .trim()
+    .replace(/^bubblewrap /, "");
 }
 
 function installLine(name: string): string {

@@ -22,6 +22,7 @@ const IN_WORDS = [
 /** Runs the supervisor as an ordinary child in the workspace's folder. It isolates nothing. */
 export class PlainBackend implements Backend {
   readonly kind = "none";
+  readonly version = "";
   readonly freezes: AgentFreezes = process.platform === "linux" ? "signals" : "never";
   readonly unenforced = IN_WORDS;
   readonly #supervisor: string;
@@ -60,6 +61,7 @@ export class PlainBackend implements Backend {
       ...freezing,
       meter: new TreeMeter(() => child.pid),
       diskBytes: () => disk.bytes(),
+      belongTo: () => {},
       stop,
     };
   }

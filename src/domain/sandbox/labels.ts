@@ -1,7 +1,14 @@
 import { Fault } from "#kernel/fault";
 
 /** What the machine tells of itself under these names; nobody else may (platform A15). */
-export const MACHINE_LABELS = ["kernel_version", "vmm_version", "agent_version", "envd_version", "pause_mode"] as const;
+export const MACHINE_LABELS = [
+  "kernel_version",
+  "vmm_version",
+  "agent_version",
+  "envd_version",
+  "pause_mode",
+  "network_policy",
+] as const;
 
 const MAX_LABELS = 64;
 const MAX_NAME = 128;

@@ -30,13 +30,17 @@ export type SandboxSpec = {
   disposable: boolean;
 };
 
-/** What runs a sandbox: versions in the machine's own words, and whether a pause keeps its memory or its files alone. */
+/**
+ * What runs a sandbox: versions in the machine's own words, whether a pause keeps its memory or its files alone, and what
+ * it may reach outside, in words for people.
+ */
 export type RunsOn = {
   kernel: string;
   agent: string;
   supervisor: string;
   vmm: string;
   pauseMode: "freeze" | "filesystem";
+  network: string;
 };
 
 export type SandboxView = { status: SandboxStatus; reason: string | null; hostId: string | null; generation: number };

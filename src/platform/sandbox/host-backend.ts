@@ -1,4 +1,5 @@
 import type { Placement } from "#domain/host/place-sandbox";
+import { networkInWords } from "#domain/sandbox/network";
 import type { RunsOn, SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
 import { Fault, type Result, settle } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
@@ -47,8 +48,8 @@ export class HostBackend implements SandboxBackend {
     const [body, deadlineMs] = source ? [{ ...wanted, source }, FILL_DEADLINE_MS] : [wanted, START_DEADLINE_MS];
     return settle(async () => {
       const response = await this.#call(id, generation, "PUT", deadlineMs, "", JSON.stringify(body));
-      const { unenforced, machine } = await readAnswer(response, AgentSandbox);
-      return { unenforced, machine: machine ? this.#runsOn(machine) : null };
+      const { unenforced, machine, network: held } = await readAnswer(response, AgentSandbox);
+      return { unenforced, machine: machine ? this.#runsOn(machine, networkInWords(held)) : null };
     });
   }
 
@@ -110,9 +111,9 @@ export class HostBackend implements SandboxBackend {
     });
   }
 
-  #runsOn({ kernel, agent, supervisor, isolation }: AgentMachine): RunsOn {
+  #runsOn({ kernel, agent, supervisor, isolation }: AgentMachine, network: string): RunsOn {
     const pauseMode = this.#placement.hostId === CONTAINER_HOST ? "filesystem" : "freeze";
-    return { kernel, agent, supervisor, vmm: isolation, pauseMode };
+    return { kernel, agent, supervisor, vmm: isolation, pauseMode, network };
   }
 
   async #call(

@@ -30,13 +30,14 @@ const isoOrNull = (ms: number | null) => (ms === null ? null : iso(ms));
 /** What runs a capsule, in the names that are kept from users' own labels. */
 const machineLabels = (machine: Sandbox["machine"]): Partial<Record<(typeof MACHINE_LABELS)[number], string>> => {
   if (!machine) return {};
-  const { kernel = "", vmm = "", agent = "", supervisor = "", pauseMode = "" } = machine;
+  const { kernel = "", vmm = "", agent = "", supervisor = "", pauseMode = "", network = "" } = machine;
   return {
     kernel_version: kernel,
     vmm_version: vmm,
     agent_version: agent,
     envd_version: supervisor,
     pause_mode: pauseMode,
+    network_policy: network,
   };
 };
 

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { vi } from "vitest";
 import { makeHostTokens } from "#platform/host/tokens";
-import type { AgentErrorCode, AgentMetrics, MetricTier } from "#protocol/host-agent";
+import type { AgentErrorCode, AgentMetrics, AgentSandbox, MetricTier } from "#protocol/host-agent";
 import type { SupervisorErrorCode } from "#protocol/supervisor";
 
 type Seen = { method: string; path: string; act: unknown; generation: number; body: string };
@@ -34,6 +34,8 @@ export class FakeAgent {
   refuseHold: AgentErrorCode | undefined;
   /** Starts, freezing and thawing wait for this. */
   gate: Promise<void> = Promise.resolve();
+  /** What its sandboxes may reach outside, as it tells. */
+  network: AgentSandbox["network"] = "off";
   /** What was measured of every sandbox since it was started. */
   measured: AgentMetrics["tiers"] = {};
   /** Answers a snapshot by the token of its upload. */
@@ -99,7 +101,7 @@ export class FakeAgent {
   #show(id: string, generation: number): Response {
     const status = !this.running.has(id) ? "stopped" : this.frozen.has(id) ? "paused" : "running";
     const machine = { kernel: "6.1", agent: "0.1", supervisor: "0.2", isolation: "none" };
-    return Response.json({ id, generation, status, bootMs: 1, unenforced: [], machine });
+    return Response.json({ id, generation, status, bootMs: 1, unenforced: [], network: this.network, machine });
   }
 
   #metrics(request: Request, id: string): Response {
