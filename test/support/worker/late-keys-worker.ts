@@ -3,10 +3,7 @@ import { ok, type Result } from "#kernel/fault";
 import { SessionObject as Correct } from "#objects/session/session-object";
 import type { Wire } from "#platform/session/wire";
 
-export { HostObject } from "#objects/host/host-object";
-export { PrincipalObject } from "#objects/principal/principal-object";
-export { SandboxObject } from "#objects/sandbox/sandbox-object";
-export { TeamObject } from "#objects/team/team-object";
+export * from "../../../src/worker.ts";
 export { default } from "../../../src/worker.ts";
 
 const LATE_MS = 40;
