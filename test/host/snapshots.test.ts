@@ -200,7 +200,7 @@ describe.each([
 
   test("killing what packs, or hanging up, leaves the sandbox running (R287)", async () => {
     const sandbox = await agent.sandbox("sb_killed");
-    await sandbox.exec("head -c 200000000 /dev/zero >big");
+    await sandbox.exec("head -c 800000000 /dev/zero >big");
     const packing = snapshot(sandbox);
     await until("it packs", () => processesWith("exthdr.name=").length > 0);
     for (const pid of processesWith("exthdr.name=")) process.kill(pid, "SIGKILL");
