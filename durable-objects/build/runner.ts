@@ -7,7 +7,8 @@ import type { Ctx } from "#domain/context";
 import { createSandbox } from "#domain/sandbox/create-sandbox";
 import type { SandboxLink } from "#domain/sandbox/ports";
 import { findSandbox } from "#domain/sandbox/repo";
-import { findUsableTemplate } from "#domain/template/repo";
+import { findTemplateById, findUsableTemplate, type Template } from "#domain/template/repo";
+import { setupOf, startEntry } from "#domain/template/setup";
 import { PLATFORM_TEAM } from "#domain/template/values";
 import { Fault, unwrap } from "#kernel/fault";
 import { SECOND } from "#kernel/time";
@@ -21,7 +22,9 @@ import {
   tryUser,
 } from "#objects/build/commands";
 import type { BuildStore, Place, Stream } from "#objects/build/store";
+import type { SandboxSetup } from "#protocol/host-agent";
 
+const NOTHING: SandboxSetup = { env: {}, start: [] };
 const BRIEF_MS = 30 * SECOND;
 
 /** What the runner sees of the object it works for. */
@@ -107,7 +110,10 @@ export class BuildRunner {
       case "run":
         return runCommand(scene, work.command, work.timeoutMs);
       case "start":
-        return { ...(await startCommand(scene, work.command)), changes: { start: work.command } };
+        return {
+          ...(await startCommand(scene, work.command)),
+          changes: { start: { command: work.command, ...(await this.#startsIn(scene.link, cwd)) } },
+        };
       case "env": {
         const value = filledIn(work.value, { ...(await this.#baseOf(scene.link)), ...env });
         return { exit: null, message: null, changes: { env: { [work.name]: value } } };
@@ -146,12 +152,15 @@ export class BuildRunner {
       const execId = `build-${id}-tidy`;
       await this.#link().exec({ execId, command: TIDY, timeoutMs: BRIEF_MS }, this.#owner.signal);
     }
+    const from = await this.#template();
+    const base = from ? setupOf(from) : NOTHING;
     const type = spec.healthCheck === null ? "base" : "snapshot";
     const sizes = type === "snapshot" ? sandbox : spec;
     const taken = await snapshots.take({
-      ...{ sandboxId, teamId, name, type, createdBy, defaultEnv: env, defaultUser: user },
+      ...{ sandboxId, teamId, name, type, createdBy },
+      ...{ defaultUser: user ?? from?.defaultUser ?? null, defaultEnv: { ...base.env, ...env } },
       ...{ vcpus: sizes?.vcpus ?? null, memoryMb: sizes?.memoryMb ?? null },
-      metadata: { build: id, ...(starts.length > 0 && { start: starts.join("\n") }) },
+      metadata: { build: id, ...startEntry([...base.start, ...starts]) },
     });
     unwrap(taken);
     this.#owner.send({ type: "taken" });
@@ -183,6 +192,20 @@ export class BuildRunner {
     return runBriefly({ ...scene, setting: { env: {} } }, ["sh", "-c", COPY, "sh", to, ...inside], COPY_TIMEOUT_MS);
   }
 
+  /** The base template, whose variables, user and commands the new one inherits; undefined for one without files. */
+  async #template(): Promise<Template | undefined> {
+    const { ctx, order } = this.#owner;
+    const sandbox = await findSandbox(ctx.db, order.teamId, order.sandboxId);
+    return sandbox?.templateId ? findTemplateById(ctx.db, order.teamId, sandbox.templateId) : undefined;
+  }
+
+  /** Where a command of START runs; below the home it is told from there, which is elsewhere in another sandbox. */
+  async #startsIn(link: SandboxLink, cwd: string | null): Promise<{ cwd?: string }> {
+    if (cwd === null) return {};
+    const { HOME } = await this.#baseOf(link);
+    return { cwd: HOME && cwd.startsWith(`${HOME}/`) ? cwd.slice(HOME.length + 1) : cwd };
+  }
+
   #link(): SandboxLink {
     const { ctx, order } = this.#owner;
     return ctx.sandboxes.link(order.teamId, order.sandboxId, { wake: false });
@@ -195,7 +218,7 @@ export class BuildRunner {
       const command = 'printf "%s\\n%s" "$PATH" "$HOME"';
       const { stdout } = await link.exec({ execId, command, timeoutMs: BRIEF_MS }, this.#owner.signal);
       const [PATH = "", HOME = ""] = stdout.split("\n");
-      this.#base = { PATH, HOME };
+      this.#base = { ...(await this.#template())?.defaultEnv, PATH, HOME };
     }
     return this.#base;
   }

@@ -6,11 +6,11 @@ import type { SandboxBackend, SandboxSpec } from "#domain/sandbox/ports";
 import type { DriverEffect, SandboxEvent, SandboxState } from "#domain/sandbox/state";
 import { Fault, ok, type Result, refuse } from "#kernel/fault";
 import { createLog } from "#kernel/log";
-import { sourceOf, watchFilling } from "#objects/sandbox/filling";
+import { type Beginning, beginningOf, watchFilling } from "#objects/sandbox/filling";
 import { type KeptMetrics, keepMetrics } from "#objects/sandbox/metrics";
 import { containerUse } from "#platform/sandbox/container-use";
 import { sandboxBackend } from "#platform/sandbox/port";
-import type { SandboxSource } from "#protocol/host-agent";
+import type { SandboxSetup } from "#protocol/host-agent";
 
 type EffectOf<T extends DriverEffect["type"]> = Extract<DriverEffect, { type: T }>;
 
@@ -18,6 +18,7 @@ type EffectOf<T extends DriverEffect["type"]> = Extract<DriverEffect, { type: T 
 type Owner = {
   spec(): SandboxSpec | undefined;
   state(): SandboxState;
+  keepSetup(setup: SandboxSetup): void;
   metrics: KeptMetrics;
   send(event: SandboxEvent): Result<SandboxState>;
   until(done: (state: SandboxState) => boolean): Promise<void>;
@@ -51,11 +52,12 @@ export class SandboxDriver {
     if (!placed.ok) return this.#report({ type: "not_placed", generation, code: placed.code, message: placed.message });
     this.#report({ type: "placed", generation, ...placed.value });
     const network = await networkOf(db, spec, this.#env.SANDBOX_EGRESS ?? "");
-    const source = await this.#sourceOf(spec, placed.value);
-    if (!source.ok) return this.#report({ type: "not_booted", generation, code: source.code, message: source.message });
+    const found = await this.#beginning(spec, placed.value);
+    if (!found.ok) return this.#report({ type: "not_booted", generation, code: found.code, message: found.message });
+    const { source, setup } = found.value;
     const backend = sandboxBackend(this.#env, placed.value);
-    const starting = backend.start(spec, generation, network, source.value);
-    if (source.value) {
+    const starting = backend.start({ ...spec, setup }, generation, network, source);
+    if (source) {
       const tell = (message: string) => this.#report({ type: "progress", generation, message });
       await watchFilling(backend, { id: spec.id, generation }, starting, tell);
     }
@@ -66,10 +68,12 @@ export class SandboxDriver {
     this.#report({ type: "not_booted", generation, code, message });
   }
 
-  /** Only the first start fills a sandbox: afterwards its files are its own, whatever became of the template. */
-  #sourceOf(spec: SandboxSpec, place: { hostId: string }): Promise<Result<SandboxSource | null>> {
-    if (this.#owner.state().startedAt !== null) return Promise.resolve(ok(null));
-    return sourceOf(this.#env, drizzle(this.#env.DB), spec, place);
+  /** Only the first start asks for the template: afterwards all of it is the sandbox's own, whatever became of it. */
+  async #beginning(spec: SandboxSpec, place: { hostId: string }): Promise<Result<Beginning>> {
+    if (this.#owner.state().startedAt !== null) return ok({ source: null, setup: spec.setup ?? null });
+    const found = await beginningOf(this.#env, drizzle(this.#env.DB), spec, place);
+    if (found.ok && found.value.setup) this.#owner.keepSetup(found.value.setup);
+    return found;
   }
 
   /** Freezes or thaws. What was measured until a pause is kept first: its machine may forget it. */

@@ -66,6 +66,7 @@ export class SandboxObject extends DurableObject<Env> implements SandboxHandle {
   readonly #driver = new SandboxDriver(this.env, {
     spec: () => this.#store.spec,
     state: () => this.#store.state,
+    keepSetup: (setup) => this.#store.keepSetup(setup),
     metrics: this.#metrics,
     send: (event) => this.#send(event),
     until: (done) => this.#waiters.until(done),

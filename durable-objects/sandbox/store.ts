@@ -4,6 +4,7 @@ import { initialSandbox, type SandboxState } from "#domain/sandbox/state";
 import { Outbox } from "#objects/kit/outbox";
 import { LoadReports } from "#objects/sandbox/load-reports";
 import { KeptMetrics } from "#objects/sandbox/metrics";
+import type { SandboxSetup } from "#protocol/host-agent";
 
 export const SANDBOX_MIGRATIONS = [
   `CREATE TABLE sandbox (one INTEGER PRIMARY KEY CHECK (one = 1), spec TEXT NOT NULL, state TEXT NOT NULL,
@@ -48,6 +49,14 @@ export class SandboxStore {
       JSON.stringify(spec),
       JSON.stringify(this.state),
     );
+    this.spec = spec;
+  }
+
+  /** Keeps what the template leaves to run in it, which may be gone by the next start. */
+  keepSetup(setup: SandboxSetup): void {
+    if (!this.spec) return;
+    const spec = { ...this.spec, setup };
+    this.#storage.sql.exec("UPDATE sandbox SET spec = ?", JSON.stringify(spec));
     this.spec = spec;
   }
 

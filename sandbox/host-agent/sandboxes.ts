@@ -7,6 +7,7 @@ import type {
   AgentSandbox,
   AgentWarm,
   MetricTier,
+  SandboxSetup,
   SnapshotAnswer,
   StartSandbox,
 } from "#protocol/host-agent";
@@ -17,6 +18,7 @@ import { ProcessTable } from "./isolation/process-list.ts";
 import { SAMPLE_MS } from "./metrics/tiers.ts";
 import { isSparePlace, WarmPool } from "./pool.ts";
 import { boot, type RunningSandbox } from "./sandbox.ts";
+import { setUp } from "./setup.ts";
 import { asFailure, type Packing, type Snapshots } from "./snapshots/snapshots.ts";
 import type { StateFolder } from "./state.ts";
 
@@ -118,17 +120,18 @@ export class Sandboxes {
       const running = this.#running.get(id);
       if (running && running.generation === generation) return this.#show(id, generation);
       if (running) await this.#end(id);
-      const spare = record || wanted.source ? undefined : this.#pool.take(wanted);
+      const { source, setup, ...kind } = wanted;
+      const spare = record || source ? undefined : this.#pool.take(kind);
       const slot = spare?.slot ?? record?.slot ?? this.#freeSlot();
       const place = spare?.place ?? record?.place ?? null;
       const files = spare ? "there" : (record?.files ?? "none");
       const started = { id, generation, slot, place, files, wipedAt: null };
       this.#save(started);
-      if (spare) this.#adopt(id, spare.sandbox.assign(generation));
-      else {
-        if (files !== "there") await this.#fill(started, wanted);
-        await this.#boot({ id, slot, place }, generation, wanted);
-      }
+      if (files !== "there") await this.#fill(started, wanted);
+      await this.#boot(id, setup, async () => {
+        const input = { id: place ?? id, slot, workspace: this.#state.workspace(place ?? id), generation, ...kind };
+        return spare?.sandbox.assign(generation) ?? boot(this.#backend, input);
+      });
       return this.#show(id, generation);
     });
   }
@@ -296,16 +299,14 @@ export class Sandboxes {
     await sandbox?.stop();
   }
 
-  async #boot(
-    { id, slot, place }: { id: string; slot: number; place: string | null },
-    generation: number,
-    wanted: StartSandbox,
-  ): Promise<void> {
+  async #boot(id: string, setup: SandboxSetup | undefined, start: () => Promise<RunningSandbox>): Promise<void> {
+    let sandbox: RunningSandbox | undefined;
     try {
-      const at = place ?? id;
-      const workspace = this.#state.workspace(at);
-      this.#adopt(id, await boot(this.#backend, { id: at, slot, workspace, generation, ...wanted }));
+      sandbox = await start();
+      if (setup) await setUp(sandbox, setup, this.#log.with({ sandbox: id }));
+      this.#adopt(id, sandbox);
     } catch (error) {
+      await sandbox?.stop();
       this.#log.error("a sandbox did not start", { sandbox: id, error });
       throw new Failure("start_failed", error instanceof Error ? error.message : "the sandbox did not start");
     }

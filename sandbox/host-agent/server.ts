@@ -18,7 +18,8 @@ import { proxy } from "./proxy.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import type { Claims, TokenReader } from "./tokens.ts";
 
-const MAX_BODY_BYTES = 64 * 1024;
+/** A template's variables and commands are the most of it. */
+const MAX_BODY_BYTES = 1024 * 1024;
 const PORT_PATH = /^\/v1\/sandboxes\/([^/?]+)\/ports\/([^/?]+)([/?].*)?$/;
 const SANDBOX_PATH =
   /^\/v1\/sandboxes\/([^/?]+)(?:\/supervisor(\/v1\/[^?]*)|\/(freeze|thaw|metrics|snapshot))?(\?.*)?$/;
@@ -138,7 +139,7 @@ function allow(claims: Claims, act: AgentAct): void {
 
 async function readBody<T>(request: IncomingMessage, schema: z.ZodType<T>, name: string): Promise<T> {
   if (Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY) > MAX_BODY_BYTES) {
-    throw new Failure("invalid", "the body must have a length of at most 64 KiB");
+    throw new Failure("invalid", "the body must have a length of at most 1 MiB");
   }
   const body = await text(request);
   try {

@@ -75,7 +75,8 @@ function objectField(fields: Fields, name: string): Fields {
   return value as Fields;
 }
 
-function environmentField(value: unknown): Record<string, string> {
+/** Checks variables; none when there is no value. */
+export function environmentField(value: unknown): Record<string, string> {
   if (value === undefined) return {};
   const variables = objectField({ env: value }, "env");
   for (const [name, text] of Object.entries(variables)) {

@@ -30,7 +30,7 @@ export type Piped = { child: ChildProcess; stdout: Readable; stderr: Readable };
 /** Prepares and starts the processes of a sandbox, each in a process group and with a mark of its own. */
 export class Launcher {
   readonly #workspace: Workspace;
-  readonly #environment: Readonly<Record<string, string>>;
+  #environment: Readonly<Record<string, string>>;
   readonly #prefix = `${randomBytes(8).toString("hex")}.`;
   readonly #largestFileUnits = ownFileSizeUnits();
   readonly #pipes = new Pipes();
@@ -42,6 +42,11 @@ export class Launcher {
   constructor(workspace: Workspace, environment: Readonly<Record<string, string>>) {
     this.#workspace = workspace;
     this.#environment = environment;
+  }
+
+  /** Adds variables to those that everything is given from then on. */
+  extendEnvironment(env: Readonly<Record<string, string>>): void {
+    this.#environment = { ...this.#environment, ...env };
   }
 
   /** The shell of a terminal that was not told what to run. */

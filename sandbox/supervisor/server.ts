@@ -11,6 +11,7 @@ import {
   booleanField,
   choiceParam,
   countParam,
+  environmentField,
   execRequest,
   readJson,
   requiredParam,
@@ -87,6 +88,10 @@ function execRoutes(commands: Commands, launcher: Launcher): Routes {
     "GET /v1/health": async ({ stream }) => {
       json(stream, { v: 1, pid: process.pid });
       launcher.makeReady();
+    },
+    "PUT /v1/environment": async ({ stream }) => {
+      launcher.extendEnvironment(environmentField((await readJson(stream)).env));
+      nothing(stream);
     },
     "POST /v1/exec": async ({ stream }) => {
       const gone = untilClosed(stream);

@@ -97,10 +97,26 @@ export const SandboxSource = z.object({
 });
 export type SandboxSource = z.infer<typeof SandboxSource>;
 
+/** A command line, and the folder it runs in: the workspace unless told. */
+export const StartCommand = z.object({ command: z.string().min(1), cwd: z.string().min(1).optional() });
+export type StartCommand = z.infer<typeof StartCommand>;
+
+/**
+ * What a template leaves to run in its sandboxes: variables of whatever is started there, which a request's own go
+ * before, and commands that each boot starts as processes tagged `start-1` and so on. One that fails does no harm to the
+ * boot. A sandbox that was thawed goes on with those it has.
+ */
+export const SandboxSetup = z.object({
+  env: z.record(z.string(), z.string()),
+  start: z.array(StartCommand).max(100),
+});
+export type SandboxSetup = z.infer<typeof SandboxSetup>;
+
 export const StartSandbox = z.object({
   limits: SandboxLimits,
   network: NetworkPolicy.default("off"),
   source: SandboxSource.optional(),
+  setup: SandboxSetup.optional(),
 });
 export type StartSandbox = z.infer<typeof StartSandbox>;
 

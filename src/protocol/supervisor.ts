@@ -14,6 +14,8 @@ import {
  * HTTP/2 over an inherited socket, through the host agent; paths below are relative to `/v1`.
  *
  *   GET    /health                                   200 { v: 1, pid }
+ *   PUT    /environment         { env }              204: variables of whatever is started from then on, unless its
+ *                                                    request sets them
  *   POST   /exec                ExecRequest          200 ExecResult once the process has ended
  *   DELETE /exec/{execId}                            204 when its whole process tree is dead; 404 when it is not known,
  *                                                    and then an exec of that name is refused for some seconds

@@ -88,8 +88,14 @@ test("a build runs its recipe in a real sandbox, and capsules are made of what i
   const capsule = await call("POST", "/v1/capsules", { template: "service" }, key);
   const status = async () => (await call("GET", `/v1/capsules/${capsule.id}`, undefined, key)).status;
   await until("the capsule runs", async () => (await status()) === "running", 60_000);
-  const command = { cmd: "/bin/sh", args: ["-c", "cat service/built; ls -A"] };
-  const { stdout } = await call("POST", `/v1/capsules/${capsule.id}/exec`, command, key);
-  expect(stdout).toBe("hello from the archive\nservice\n");
+  const run = async (line: string): Promise<string> =>
+    (await call("POST", `/v1/capsules/${capsule.id}/exec`, { cmd: "/bin/sh", args: ["-c", line] }, key)).stdout;
+  expect(await run('cat service/built; ls -A; echo "$GREETING"')).toBe("hello from the archive\nservice\nhello\n");
+  // What START began in the build goes on in the capsule, in the folder that it had.
+  const { processes } = await call("GET", `/v1/capsules/${capsule.id}/processes`, undefined, key);
+  expect(processes).toMatchObject([{ tag: "start-1" }]);
+  const ticks = async () => Number(await run("wc -l <service/ticks"));
+  const before = await ticks();
+  await until("it ticks", async () => (await ticks()) > before);
   await call("DELETE", `/v1/capsules/${capsule.id}`, undefined, key);
 }, 180_000);

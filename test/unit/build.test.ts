@@ -148,13 +148,18 @@ describe("the machine", () => {
   });
 
   test("ENV adds up, folder and user stay until they change (R416)", () => {
-    const changes = { env: { A: "1" }, cwd: "/a", user: "u", start: "s" };
+    const changes = { env: { A: "1" }, cwd: "/a", user: "u", start: { command: "s", cwd: "a" } };
     const state = reached(
       ready,
       { type: "step_done", step: 0, changes },
       { type: "step_done", step: 1, changes: { env: { B: "2" } } },
     );
-    expect(state).toMatchObject({ env: { A: "1", B: "2" }, cwd: "/a", user: "u", starts: ["s"] });
+    expect(state).toMatchObject({
+      env: { A: "1", B: "2" },
+      cwd: "/a",
+      user: "u",
+      starts: [{ command: "s", cwd: "a" }],
+    });
   });
 
   test("its time is up at last", () => {

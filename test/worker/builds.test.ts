@@ -274,7 +274,7 @@ describe("a build that succeeds", () => {
     expect(row).toMatchObject({ team_id: "", type: "snapshot", default_user: "sandbox", vcpus: 1, memory_mb: 512 });
     expect([JSON.parse(String(row?.default_env)), JSON.parse(String(row?.metadata))]).toEqual([
       { A: "1" },
-      { build: id, start: "serve --all" },
+      { build: id, start: JSON.stringify([{ command: "serve --all" }]) },
     ]);
     const t = await tenant();
     const { body: listed } = await t.call("GET", "/v1/snapshots?type=snapshot");
@@ -285,6 +285,20 @@ describe("a build that succeeds", () => {
       expect(await placeOf("sandboxes", body.sandbox_id)).toMatchObject({ status: "stopped" }),
     );
     await eventually(async () => expect(await auditOf(id)).toEqual(["build.created", "build.succeeded"]));
+  });
+
+  test("gives its template what the base leaves, and its own behind that (R416, R419)", async () => {
+    const base = await begin({ name: "below", recipe: ["ENV A=1", "ENV B=1", "USER sandbox", "START one"] });
+    await buildBecomes(admin, base, { status: "success" });
+    const recipe = ["ENV B=$A$A", "WORKDIR app", "START two"];
+    const id = await begin({ name: "above", base_template: "below", recipe });
+    await buildBecomes(admin, id, { status: "success" });
+    const row = await rowOf("templates", "above", "name");
+    expect(row).toMatchObject({ default_env: '{"A":"1","B":"11"}', default_user: "sandbox" });
+    const { start } = JSON.parse(String(row?.metadata));
+    expect(JSON.parse(start)).toEqual([{ command: "one" }, { command: "two", cwd: "app" }]);
+    const boot = sandbox.agent.seen.findLast(({ method, path }) => method === "PUT" && path === "");
+    expect(JSON.parse(boot!.body).setup).toEqual({ env: { A: "1", B: "1" }, start: [{ command: "one" }] });
   });
 
   test("without a health check makes a base template, whose sizes are those that were asked for (A12, R419)", async () => {

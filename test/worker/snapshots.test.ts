@@ -1,10 +1,12 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, expect, test } from "vitest";
+import { systemActor } from "#domain/actor";
+import { sweepTeams } from "#domain/team/sweep-teams";
 import { objectsOf, sendArchive } from "#test/worker/archive-sender";
 import { eventually, onlineHost, rowOf } from "#test/worker/control";
 import { type FakeAgent, serveFakeAgents } from "#test/worker/fake-agent";
-import { countOf, type Tenant, tenant } from "#test/worker/harness";
+import { contextFor, countOf, type Tenant, tenant } from "#test/worker/harness";
 import { person } from "#test/worker/person";
 
 let agent: FakeAgent;
@@ -90,6 +92,56 @@ test("a capsule made from it gets its files and sizes, and keeps them when it is
   await eventually(async () => expect((await t.call("GET", `/v1/capsules/${copy}`)).body.status).toBe("paused"));
   await t.call("POST", `/v1/capsules/${copy}/resume`);
   await running(t, copy);
+});
+
+test("what a template leaves to run is in each start, also once it is deleted, and in what is made of it (R196, R303, R419)", async () => {
+  const t = await tenant();
+  await take(t, await capsule(t), "service");
+  const start = [{ command: "serve", cwd: "app" }, { command: "watch" }];
+  await env.DB.prepare("UPDATE templates SET default_env = ?, metadata = ? WHERE team_id = ?")
+    .bind(JSON.stringify({ A: "1" }), JSON.stringify({ start: JSON.stringify(start) }), t.teamId)
+    .run();
+  const id = await capsule(t, { template: "service" });
+  const starts = () => agent.seen.filter(({ method, path }) => method === "PUT" && path === "").map(({ body }) => body);
+  expect(JSON.parse(starts().at(-1)!).setup).toEqual({ env: { A: "1" }, start });
+  await take(t, id, "again");
+  expect(await rowOfTemplate(t.teamId, "again")).toMatchObject({ default_env: '{"A":"1"}' });
+  await t.call("DELETE", "/v1/snapshots/service");
+  const before = starts().length;
+  agent.running.delete(id);
+  await env.SANDBOX.getByName(id).nudge();
+  await eventually(() => expect(starts().length).toBe(before + 1));
+  expect(JSON.parse(starts().at(-1)!)).toMatchObject({ setup: { env: { A: "1" }, start } });
+  await capsule(t, { template: "again" });
+  expect(JSON.parse(starts().at(-1)!).setup).toEqual({ env: { A: "1" }, start });
+  await capsule(t);
+  expect(JSON.parse(starts().at(-1)!)).not.toHaveProperty("setup");
+});
+
+test("a deleted team's templates go, and the files of those (R126, R127)", async () => {
+  const [owner, other] = [await person(), await person()];
+  for (const one of [owner, other]) await take(one, await capsule(one), "kept");
+  expect((await objectsOf(env.FILES, owner.teamId)).length).toBeGreaterThan(0);
+  expect((await owner.call("DELETE", `/v1/teams/${owner.teamId}`)).status).toBe(204);
+  await eventually(async () => {
+    expect(await countOf("templates", "team_id = ?", owner.teamId)).toBe(0);
+    expect(await objectsOf(env.FILES, owner.teamId)).toEqual([]);
+  });
+  expect(await countOf("templates", "team_id IN (?, '')", other.teamId)).toBeGreaterThan(1);
+  expect((await objectsOf(env.FILES, other.teamId)).length).toBeGreaterThan(0);
+  const deleted = "team_id = ? AND action = 'snapshot.deleted'";
+  expect(await countOf("audit_entries", deleted, owner.teamId)).toBe(1);
+});
+
+test("a template that came while its team was deleted is swept (R126)", async () => {
+  const owner = await person();
+  await take(owner, await capsule(owner), "late");
+  await env.DB.prepare("UPDATE teams SET deleted_at = ? WHERE id = ?").bind(Date.now(), owner.teamId).run();
+  await env.DB.prepare("UPDATE sandboxes SET status = 'stopped' WHERE team_id = ?").bind(owner.teamId).run();
+  const scheduler = contextFor(systemActor("scheduler"));
+  expect(await sweepTeams(scheduler)).toBe(1);
+  await eventually(async () => expect(await objectsOf(env.FILES, owner.teamId)).toEqual([]));
+  expect(await sweepTeams(scheduler)).toBe(0);
 });
 
 test("a template that is gone before the first start fails it in words (R303)", async () => {

@@ -1,5 +1,6 @@
 import { ok, type Result, refuse } from "#kernel/fault";
 import { HOUR } from "#kernel/time";
+import type { StartCommand } from "#protocol/host-agent";
 import { BUILD_STATUSES } from "#schema";
 
 export { BUILD_STATUSES };
@@ -25,8 +26,8 @@ export type BuildState = {
   env: Record<string, string>;
   cwd: string | null;
   user: string | null;
-  /** Commands of START. */
-  starts: string[];
+  /** Commands of START, with the folder that was set when each was there. */
+  starts: StartCommand[];
   /** Where its sandbox is. */
   hostId: string | null;
   createdAt: number;
@@ -37,7 +38,7 @@ export type BuildState = {
 /** What a step changes for those after it. */
 export type StepEffect = Partial<Pick<BuildState, "cwd" | "user">> & {
   env?: Record<string, string>;
-  start?: string;
+  start?: StartCommand;
 };
 
 export type BuildEvent =

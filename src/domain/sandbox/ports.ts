@@ -4,7 +4,14 @@ import type { Initiator } from "#domain/sandbox/initiator";
 import type { SandboxReport } from "#domain/sandbox/report";
 import type { SandboxStatus } from "#domain/sandbox/status";
 import type { Result } from "#kernel/fault";
-import type { AgentMetrics, MetricPoint, MetricTier, NetworkPolicy, SandboxSource } from "#protocol/host-agent";
+import type {
+  AgentMetrics,
+  MetricPoint,
+  MetricTier,
+  NetworkPolicy,
+  SandboxSetup,
+  SandboxSource,
+} from "#protocol/host-agent";
 import type {
   ExecRequest,
   ExecResult,
@@ -26,6 +33,8 @@ export type SandboxSpec = {
   timeoutSec: number;
   /** The template whose files it begins with; null for an empty workspace. */
   templateId: string | null;
+  /** What its template leaves to run in it; not there until the first start has read it. */
+  setup?: SandboxSetup | null;
   /** True when no workspace has its files there, so that it ends for good where it cannot go on. */
   disposable: boolean;
 };

@@ -5,16 +5,23 @@ import { destroySandbox } from "#domain/sandbox/destroy-sandbox";
 import { LIVE_STATUSES } from "#domain/sandbox/status";
 import { cancelRun } from "#domain/session/cancel-run";
 import type { RunStatus } from "#domain/session/values";
+import { removeTemplate } from "#domain/template/delete-template";
+import { listTemplatesOf } from "#domain/template/repo";
+import { PLATFORM_TEAM } from "#domain/template/values";
 import { runs, sandboxes } from "#schema";
 
 const AT_ONCE = 20;
 export const UNFINISHED: RunStatus[] = ["queued", "running", "waiting_tool"];
 
-/** Ends everything that runs in teams: agents first, because they would start sandboxes again. */
+/**
+ * Ends everything that runs in deleted teams, agents first because they would start sandboxes again, and deletes their
+ * templates with the files of those.
+ */
 export async function stopTeams(ctx: Ctx, teamIds: readonly string[]): Promise<void> {
   for (const teamId of teamIds) {
     await cancelRuns(ctx, teamId);
     await destroySandboxes(ctx, teamId, ctx.now());
+    await deleteTemplates(ctx, teamId);
   }
 }
 
@@ -36,6 +43,14 @@ async function cancelRuns(ctx: Ctx, teamId: string): Promise<void> {
   );
 }
 
+/** The platform's own templates have no team, and are never meant. */
+async function deleteTemplates(ctx: Ctx, teamId: string): Promise<void> {
+  if (teamId === PLATFORM_TEAM) return;
+  for (const template of await listTemplatesOf(ctx.db, [teamId])) {
+    await settled(ctx, removeTemplate(asSystem(ctx, teamId), template, "snapshot.deleted"));
+  }
+}
+
 const asSystem = (ctx: Ctx, teamId: string): Ctx => ({ ...ctx, actor: systemActor("system", teamId) });
 
 async function pageOf(ctx: Ctx, table: typeof sandboxes | typeof runs, where: ReturnType<typeof and>) {
@@ -54,6 +69,6 @@ async function settled(ctx: Ctx, work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {
-    ctx.log.warn("something of a team that ends could not be stopped", { error });
+    ctx.log.warn("something of a team that ends could not be ended", { error });
   }
 }

@@ -3,14 +3,14 @@ import { type Ctx, type Db, demand } from "#domain/context";
 import { LIVE_STATUSES } from "#domain/sandbox/status";
 import { destroySandboxes, stopTeams, UNFINISHED } from "#domain/team/stop-teams";
 import { DAY } from "#kernel/time";
-import { memberships, runs, sandboxes, teams, users } from "#schema";
+import { memberships, runs, sandboxes, teams, templates, users } from "#schema";
 
 /** What is not over by then waits for a machine that does not come back. */
 const LOOK_BACK_MS = 7 * DAY;
 const MAX_TEAMS = 50;
 
 /**
- * Ends what still runs in deleted teams, and the sandboxes that were there when the owner of a team was deactivated: a
+ * Ends what still runs in deleted teams, deletes templates that they still have, and the sandboxes that were there when the owner of a team was deactivated: a
  * crash may have come between such a change and its end, or an agent may have started something since. Answers in how
  * many teams there was something to end.
  */
@@ -35,10 +35,12 @@ const liveSandboxes = (db: Db, which: SQL | undefined) =>
 async function selectDeletedTeams(db: Db, since: number): Promise<string[]> {
   const unfinished = and(eq(runs.teamId, teams.id), inArray(runs.status, UNFINISHED));
   const running = db.select({ one: sql`1` }).from(runs).where(unfinished);
+  const kept = db.select({ one: sql`1` }).from(templates).where(eq(templates.teamId, teams.id));
+  const left = or(liveSandboxes(db, eq(sandboxes.teamId, teams.id)), exists(running), exists(kept));
   const rows = await db
     .select({ id: teams.id })
     .from(teams)
-    .where(and(gt(teams.deletedAt, since), or(liveSandboxes(db, eq(sandboxes.teamId, teams.id)), exists(running))))
+    .where(and(gt(teams.deletedAt, since), left))
     .limit(MAX_TEAMS);
   return rows.map(({ id }) => id);
 }

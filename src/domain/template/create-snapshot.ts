@@ -1,6 +1,7 @@
 import { type Ctx, demand } from "#domain/context";
 import { findSandbox, type Sandbox } from "#domain/sandbox/repo";
 import { findTemplateById, type Template } from "#domain/template/repo";
+import { setupOf, startEntry } from "#domain/template/setup";
 import { takeTemplate } from "#domain/template/take-template";
 import { demandTemplateName, PLATFORM_TEAM } from "#domain/template/values";
 import { randomHex } from "#kernel/digest";
@@ -34,8 +35,9 @@ async function take(ctx: Ctx, sandboxId: string, target: Target): Promise<Templa
 async function settingsOf(ctx: Ctx, { id, teamId, vcpus, memoryMb, templateId }: Sandbox) {
   const from = templateId === null ? undefined : await findTemplateById(ctx.db, teamId, templateId);
   const { defaultEnv = {}, defaultUser = null } = from ?? {};
+  const metadata = from ? startEntry(setupOf(from).start) : {};
   return {
     type: "snapshot" as const,
-    ...{ sandboxId: id, sandboxTeamId: teamId, vcpus, memoryMb, defaultEnv, defaultUser, metadata: {} },
+    ...{ sandboxId: id, sandboxTeamId: teamId, vcpus, memoryMb, defaultEnv, defaultUser, metadata },
   };
 }

@@ -21,7 +21,7 @@ export async function deleteTemplate(ctx: Ctx, name: string): Promise<void> {
   if (!template) throw notFound(name);
   if (template.teamId === PLATFORM_TEAM)
     throw new Fault("forbidden", "templates of the platform are its administrators'");
-  await remove(ctx, template, "snapshot.deleted");
+  await removeTemplate(ctx, template, "snapshot.deleted");
 }
 
 /**
@@ -38,10 +38,15 @@ export async function deleteAnyTemplate(ctx: Ctx, name: string, teamId?: string)
   if (template.teamId === PLATFORM_TEAM && name === MINIMAL) {
     throw new Fault("forbidden", `${MINIMAL} is never deleted`);
   }
-  await remove(ctx, template, "template.deleted");
+  await removeTemplate(ctx, template, "template.deleted");
 }
 
-async function remove(ctx: Ctx, { id, name, teamId, manifest }: Template, action: AuditAction): Promise<void> {
+/** Takes a template out of the directory, and lets go of its files; `template_not_found` for one that is gone. */
+export async function removeTemplate(
+  ctx: Ctx,
+  { id, name, teamId, manifest }: Template,
+  action: AuditAction,
+): Promise<void> {
   const owner = inTeam(ctx, teamId);
   const eventTeam = teamId === PLATFORM_TEAM ? null : teamId;
   const chunks = ctx.chunks.store(teamId);

@@ -12,6 +12,7 @@ import {
   AgentSandbox,
   type MetricTier,
   type NetworkPolicy,
+  type SandboxSetup,
   type SandboxSource,
   SnapshotAnswer,
   type StartSandbox,
@@ -39,12 +40,13 @@ export class HostBackend implements SandboxBackend {
   }
 
   start(
-    { id, vcpus, memoryMb, diskSizeMb }: SandboxSpec,
+    { id, vcpus, memoryMb, diskSizeMb, setup }: SandboxSpec,
     generation: number,
     network: NetworkPolicy,
     source: SandboxSource | null,
   ): Promise<Result<{ unenforced: string[]; machine: RunsOn | null }>> {
-    const wanted: StartSandbox = { limits: { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS }, network };
+    const limits = { vcpus, memoryMb, diskMb: diskSizeMb, pids: USUAL_PIDS };
+    const wanted: StartSandbox = { limits, network, ...(setup && !isNothing(setup) && { setup }) };
     const [body, deadlineMs] = source ? [{ ...wanted, source }, FILL_DEADLINE_MS] : [wanted, START_DEADLINE_MS];
     return settle(async () => {
       const response = await this.#call(id, generation, "PUT", deadlineMs, "", JSON.stringify(body));
@@ -130,6 +132,8 @@ export class HostBackend implements SandboxBackend {
     return callAgent({ address, token, method, path: `/v1/sandboxes/${sandboxId}${rest}`, body, deadlineMs, signal });
   }
 }
+
+const isNothing = ({ env, start }: SandboxSetup) => start.length === 0 && Object.keys(env).length === 0;
 
 /** A host that does not know the sandbox, or knows a newer lease of it, runs nothing under this one. */
 function unlessStale(error: unknown): undefined {

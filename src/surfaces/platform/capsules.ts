@@ -32,7 +32,10 @@ export const capsuleOperations = [
     path: "/v1/capsules",
     tag: "capsules",
     summary: "Create a capsule",
-    description: "It is `starting` when this answers; ask for it until it is `running`.",
+    description:
+      "It is `starting` when this answers; ask for it until it is `running`. No host is asked before that, so one that " +
+      "refuses the start is no 502 here: the capsule becomes an `error`, which says why, and an event tells it. What " +
+      "begins with a template has its variables and commands from each boot on.",
     permission: "sandbox:write",
     audits: "sandbox.created",
     accepts,
