@@ -43,6 +43,7 @@ export class WarmPool {
   #booting: number | undefined;
   #quietFrom = 0;
   #timer: NodeJS.Timeout | undefined;
+  #dueAt = 0;
   #filling: Promise<void> | undefined;
   #closed = false;
 
@@ -60,11 +61,15 @@ export class WarmPool {
     return this.#booting === undefined ? slots : [...slots, this.#booting];
   }
 
-  /** Begins to fill the pool, or goes on with it after a while. */
+  /** Begins to fill the pool, or goes on with it after a while; of several calls the one that is due first counts. */
   fill(afterMs = 0): void {
     if (this.#closed || this.#options.size === 0) return;
+    const dueAt = performance.now() + afterMs;
+    if (this.#timer && this.#dueAt <= dueAt) return;
     clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
     this.#timer = setTimeout(() => {
+      this.#timer = undefined;
       this.#filling ??= this.#fill().finally(() => {
         this.#filling = undefined;
       });

@@ -67,7 +67,7 @@ test.for(targets)("%s takes hostile JSON without harm (I1, I2, R19, R20)", async
     Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, missingId(kind)]));
   const params: Record<string, string> = { ...row.params, ...fill(row.ids) };
   const path = op.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "x");
-  const caller = row.profile === "admin" ? "platform admin" : "owner";
+  const caller = row.profile === "admin" ? "platform admin" : row.profile === "host" ? "host token" : "owner";
   let world = await World.create();
   const transfer = await transferHeaders();
   const given = typeof row.body === "function" ? row.body() : row.body;
